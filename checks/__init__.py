@@ -1,0 +1,1 @@
+"""Nagios and Icinga checks; nagiosplugin is imported only in here."""

@@ -1,0 +1,1 @@
+"""What is asked of the kernel: sock_diag, /proc, cgroups, processes."""

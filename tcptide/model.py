@@ -1,0 +1,195 @@
+"""The values that cross a boundary: what a look gives, what history holds, what analysis says.
+
+Everywhere `None` means "not seen" and `0` means "measured zero". Units are in the names. All are NamedTuples:
+they cost a check's cold start less than dataclasses and turn into JSON without help.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+#: The kernel's names (include/net/tcp_states.h), as `ss` counts them; BOUND is a bound-idle socket.
+STATES = (
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "TIME_WAIT",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
+    "CLOSING",
+    "BOUND",
+)
+
+#: Sockets that are no connection: they have no remote end.
+NOT_CONNECTIONS = ("LISTEN", "BOUND")
+
+
+class Origin(NamedTuple):
+    """Where, when and how a look was taken."""
+
+    source: str  # 'host', a --netns name, or 'netns-<inode>'
+    hostname: str
+    boot_id: str
+    netns_inode: int | None
+    netns_cookie: int | None  # SO_NETNS_COOKIE: differs at every creation of a namespace
+    wall_seconds: float  # CLOCK_REALTIME when the look began
+    boottime_seconds: float  # CLOCK_BOOTTIME when the look began
+    dump_seconds: float  # how long the walk took
+    method: str  # 'sock_diag' or 'psutil'
+    privileged: bool  # process names of other users could be seen
+    unseen: tuple[str, ...]  # what this kernel or this user could not see, e.g. 'bound-idle sockets (needs Linux 6.8)'
+    simulated: bool
+
+
+class Limits(NamedTuple):
+    """Sysctls that bound what was counted; all of the looked-at namespace."""
+
+    port_range: tuple[int, int]  # net.ipv4.ip_local_port_range, both ends inclusive
+    reserved_ports: tuple[tuple[int, int], ...]  # net.ipv4.ip_local_reserved_ports, inclusive ranges
+    tcp_tw_reuse: int | None
+    tcp_tw_reuse_delay_ms: int | None
+    tcp_timestamps: int | None
+    tcp_max_tw_buckets: int | None
+    tcp_max_orphans: int | None
+    tcp_mem_pages: tuple[int, int, int] | None
+    somaxconn: int | None
+    nf_conntrack_count: int | None
+    nf_conntrack_max: int | None
+
+
+class Destination(NamedTuple):
+    """The ephemeral ports in use towards one (local address, remote address, remote port)."""
+
+    local: str
+    remote: str
+    remote_port: int
+    ports_used: int  # of those that connect() could use: neither reserved nor barred
+    reusable: int  # TIME_WAIT ports that connect() may take over, not in ports_used
+    utilisation_percent: float  # 100 exactly when connect() fails
+
+
+class Ports(NamedTuple):
+    """How much of the ephemeral range is left, for connect() by destination and for bind(address, 0)."""
+
+    size: int  # ports of the range that are not reserved
+    capacity: int  # ports that connect() can use towards one destination
+    barred: int  # ports of the range that a listener or an explicit bind() keeps from connect()
+    worst: tuple[Destination, ...]  # fullest first
+    bind: tuple[tuple[str, float], ...]  # (local address, utilisation of bind((address, 0)) in percent), fullest first
+
+
+class Listener(NamedTuple):
+    """A listening socket and its accept queue; SO_REUSEPORT siblings are listeners of their own."""
+
+    address: str
+    port: int
+    queue: int  # connections that wait for accept()
+    backlog: int  # the queue is full at backlog + 1
+    uid: int
+    unit: str | None
+    utilisation_percent: float  # 100 * queue / (backlog + 1)
+
+
+class Holder(NamedTuple):
+    """Who holds sockets, and in which states."""
+
+    kind: str  # 'user', 'unit' or 'process'
+    name: str
+    states: Mapping[str, int]
+
+
+class Lingering(NamedTuple):
+    """Sockets of one owner that stayed in one state across samples."""
+
+    holder_kind: str
+    holder: str
+    state: str
+    count: int
+    oldest_seconds: float
+
+
+class TcpInfo(NamedTuple):
+    """What tcp_info says about the ESTABLISHED connections."""
+
+    connections: int
+    rtt_ms: tuple[float, float, float]  # p50, p95, p99
+    retransmitting_percent: float
+    rwnd_limited_percent: float
+    sndbuf_limited_percent: float
+    unacked: int
+
+
+class Sample(NamedTuple):
+    """What one look gave."""
+
+    origin: Origin
+    states: Mapping[str, tuple[int, int]]  # state -> (IPv4, IPv6); an IPv4-mapped address counts as IPv4
+    counters: Mapping[str, int]  # 'Tcp.ActiveOpens', 'TcpExt.TW', 'sockstat.TCP.orphan', ...
+    limits: Limits
+    ports: Ports | None
+    listeners: tuple[Listener, ...]  # fullest first
+    not_accepted: int | None  # connections in accept queues
+    local_ports: tuple[tuple[int, int], ...]  # (local port, incoming connections), most first
+    remotes: tuple[tuple[str, int], ...]  # (remote address, incoming connections), most first
+    holders: tuple[Holder, ...]  # most sockets first within a kind
+    lingering: tuple[Lingering, ...]
+    tcp_info: TcpInfo | None
+
+
+class Point(NamedTuple):
+    """One history row: what analysis sees. `values` has one entry for each Series."""
+
+    id: int | None  # None: not stored
+    wall_seconds: float
+    boottime_seconds: float
+    boot_id: str
+    netns_cookie: int | None
+    values: Mapping[str, float | None]
+
+
+class Rates(NamedTuple):
+    """Counters as per-second rates between two points."""
+
+    seconds: float  # between the two points; 0 when there is none
+    per_second: Mapping[str, float | None]  # by the name of the counter Series
+    missing: str | None  # why there is no rate at all: 'first', 'reset' or 'gap'
+
+
+class Verdict(NamedTuple):
+    """What the detector says is happening."""
+
+    pattern: str
+    since: float | None  # wall clock seconds
+    expected: float | None
+    seen: float | None
+    grew: str | None  # the state that grew
+    holder: str | None  # the unit, user or destination behind it
+
+
+class Forecast(NamedTuple):
+    """Time until a limit, with an 80 % interval; `reason` says why there is none."""
+
+    resource: str
+    seconds: float | None
+    low: float | None
+    high: float | None
+    reason: str | None
+
+
+class Finding(NamedTuple):
+    """What is wrong, as data; `advice.render` makes the words."""
+
+    code: str
+    severity: int  # 0 note, 1 warning, 2 critical
+    subject: str  # who or what: a destination, a listener, a unit, the host
+    values: Mapping[str, float | int | str]
+
+
+class Look(NamedTuple):
+    """A sample for a caller of snapshot, and how it came."""
+
+    sample: Sample
+    stored: bool  # the state holds this sample
+    notices: tuple[str, ...]  # e.g. 'no history: /var/lib/tcptide: Permission denied'
