@@ -106,7 +106,7 @@ class Lingering(NamedTuple):
     holder_kind: str
     holder: str
     state: str
-    count: int
+    sockets: int
     oldest_seconds: float
 
 
