@@ -68,6 +68,7 @@ class Destination(NamedTuple):
     ports_used: int  # of those that connect() could use: neither reserved nor barred
     reusable: int  # TIME_WAIT ports that connect() may take over, not in ports_used
     utilisation_percent: float  # 100 exactly when connect() fails
+    holder: str | None  # the unit, else the user, that holds most of these ports
 
 
 class Ports(NamedTuple):
