@@ -1,7 +1,7 @@
 """The clock that everything else is handed; tests hand in another."""
 
 import time
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 
 class Clock(Protocol):
@@ -17,7 +17,7 @@ class Clock(Protocol):
         """Wait."""
 
 
-class SystemClock(NamedTuple):
+class SystemClock:
     """The machine's own clock."""
 
     def wall(self) -> float:
@@ -31,3 +31,6 @@ class SystemClock(NamedTuple):
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
+
+
+SYSTEM = SystemClock()

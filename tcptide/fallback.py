@@ -1,0 +1,58 @@
+"""The same questions put to psutil, where sock_diag can't be had: slower, and less is seen; the sample says what."""
+
+from collections import Counter
+
+from tcptide import ports
+from tcptide.kernel import processes
+from tcptide.model import NOT_CONNECTIONS, STATES, Destination, Limits, Ports
+from tcptide.sampler import TOP, Seen
+
+Key = tuple[str, str, int]
+
+
+def through_psutil(limits: Limits, why: str) -> Seen:
+    """Count what psutil shows. `why` is what sock_diag answered. Raises SourceError when psutil can't look either."""
+    rows = processes.tcp_sockets()
+    states = {state: [0, 0] for state in STATES}
+    ephemeral = ports.ephemeral(limits)
+    listening = {row.local_port for row in rows if row.state == "LISTEN"}
+    used: Counter[Key] = Counter()
+    held: dict[str, set[int]] = {}
+    incoming: Counter[int] = Counter()
+    remotes: Counter[str] = Counter()
+    for row in rows:
+        states[row.state][row.family == 6] += 1
+        if ephemeral[row.local_port]:
+            held.setdefault(row.local, set()).add(row.local_port)
+        if row.state in NOT_CONNECTIONS or row.remote is None or row.remote_port is None:
+            continue
+        if row.local_port in listening:
+            incoming[row.local_port] += 1
+            remotes[row.remote] += 1
+        elif ephemeral[row.local_port]:
+            used[row.local, row.remote, row.remote_port] += 1
+    size = ephemeral.count(1)
+    barred = sum(ephemeral[port] for port in listening)
+    capacity = ports.capacity(limits.port_range, size - barred)
+    fullest = ports.by_destination(limits, capacity, used, {}, lambda key: False, TOP)
+    bind = sorted(((ports.bind_percent(taken, size), local) for local, taken in held.items()), reverse=True)[:TOP]
+    return Seen(
+        "psutil",
+        (
+            f"sock_diag ({why})",
+            "accept queues",
+            "users and units",
+            "bound ports that do not listen",
+            "TIME_WAIT that connect() may take over",
+        ),
+        {state: (v4, v6) for state, (v4, v6) in states.items()},
+        Ports(
+            size,
+            capacity,
+            barred,
+            tuple(Destination(*use.key, *use[1:], None) for use in fullest),
+            tuple((local, percent) for percent, local in bind),
+        ),
+        local_ports=tuple(incoming.most_common(TOP)),
+        remotes=tuple(remotes.most_common(TOP)),
+    )

@@ -1,0 +1,185 @@
+"""One look at the TCP sockets of a network namespace through sock_diag (man 7 sock_diag).
+
+Message type 18 (TCPDIAG_GETSOCK) answers for IPv4 and IPv6 in one walk of the kernel's tables. A look asks first for
+the few sockets that decide what a port is (listening, bound-idle, explicitly bound), then tallies the rest.
+Any user sees the same sockets as root does.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from struct import pack
+from typing import NamedTuple
+
+from tcptide.errors import ConfigError
+from tcptide.kernel import bytecode, netlink
+from tcptide.kernel.tally import STATE_NUMBERS, Entry, Tally, entries, port_classes
+
+TCPDIAG_GETSOCK = 18
+INET_DIAG_REQ_BYTECODE = 1
+
+LISTEN = 1 << 10
+BOUND_IDLE = 1 << 13  # TCPF_BOUND_INACTIVE, Linux 6.8; older kernels ignore the bit
+#: SYN_RECV, TIME_WAIT, NEW_SYN_RECV: written as short messages, so asked for apart: a chunk then has one form.
+SHORT = 1 << 3 | 1 << 6 | 1 << 12
+FULL = 0xFFE & ~LISTEN & ~SHORT & ~(1 << 7)
+
+#: From here on the walk is worth a second thread that keeps the kernel busy while this one counts.
+_PIPELINE_FROM_SOCKETS = 10_000
+_PIPELINE_CHUNKS = 160  # at about 32 KB
+
+
+class Listening(NamedTuple):
+    """The sockets that decide what a port is."""
+
+    listeners: tuple[Entry, ...]
+    bound_idle: tuple[Entry, ...]
+    explicit: tuple[Entry, ...]  # connected sockets that bind() gave a port of the range
+
+
+class Census(NamedTuple):
+    """All that one look counted."""
+
+    deciding: Listening
+    barred: frozenset[int]  # ports of the range that connect() skips
+    tally: Tally
+
+
+class SocketFilter(NamedTuple):
+    """Which sockets a filtered look counts; an empty part lets all pass.
+
+    `states` are names of model.STATES, `remote` networks such as '10.0.0.0/8', `family` 4 or 6.
+    """
+
+    states: tuple[str, ...] = ()
+    local_ports: tuple[int, ...] = ()
+    remote_ports: tuple[int, ...] = ()
+    remote: tuple[str, ...] = ()
+    family: int | None = None
+    users: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+    @property
+    def mask(self) -> int:
+        """The states as the kernel's bit mask."""
+        if not self.states:
+            return LISTEN | BOUND_IDLE | FULL | SHORT
+        numbers = {STATE_NUMBERS[state] for state in self.states}
+        return sum(1 << {7: 13}.get(number, number) for number in numbers)
+
+    def program(self) -> bytes:
+        """Ports and networks as a program for the kernel. Raises ConfigError for a network that is none."""
+        local = [bytecode.port_range("local", port, port) for port in self.local_ports]
+        remote = [bytecode.port_range("remote", port, port) for port in self.remote_ports]
+        networks = [bytecode.remote_network(*_network(cidr)) for cidr in self.remote]
+        return bytecode.all_of([bytecode.any_of(local), bytecode.any_of(remote), bytecode.any_of(networks)])
+
+
+def _network(cidr: str) -> tuple[int, bytes, int]:
+    import ipaddress  # only a check with this filter needs it
+
+    try:
+        network = ipaddress.ip_network(cidr, strict=False)
+    except ValueError as error:
+        raise ConfigError(f"--remote: {cidr!r} is no network: {error}") from None
+    return network.version, network.network_address.packed, network.prefixlen
+
+
+class Walk:
+    """The dumps of one look. All methods raise SourceError when the kernel refuses or answers oddly."""
+
+    def __init__(self) -> None:
+        self.interrupted = False  # the kernel said that its tables changed too much under a dump
+
+    def census(
+        self, port_range: tuple[int, int], ephemeral: bytes, take_over_after_ms: int, sockets_expected: int
+    ) -> Census:
+        """Count everything but tcp_info.
+
+        `ephemeral` is the table of ports.ephemeral; `sockets_expected` decides whether the walk is pipelined.
+        """
+        walk: Iterator[memoryview | bytes] = self._connections()
+        if sockets_expected >= _PIPELINE_FROM_SOCKETS:
+            walk = _pipelined(walk)
+        deciding = self._deciding(port_range)
+        barred = frozenset(entry.local_port for group in deciding for entry in group if ephemeral[entry.local_port])
+        listening = {entry.local_port for entry in deciding.listeners}
+        tally = Tally(port_classes(ephemeral, barred, listening), take_over_after_ms)
+        for chunk in walk:
+            tally.add(chunk)
+        return Census(deciding, barred, tally)
+
+    def filtered(self, chosen: SocketFilter) -> Tally:
+        """Count the sockets in the states, ports and networks chosen; ports and destinations are left out.
+
+        Raises ConfigError for a network that is none.
+        """
+        program = chosen.program()
+        tally = Tally(bytes(65536))
+        for states in (chosen.mask & ~SHORT, chosen.mask & SHORT):
+            for chunk in self._chunks(states, program) if states else ():
+                tally.add(chunk)
+        return tally
+
+    def _deciding(self, port_range: tuple[int, int]) -> Listening:
+        explicit = bytecode.both(bytecode.port_range("local", *port_range), bytecode.negate(bytecode.AUTOMATIC))
+        return Listening(self._entries(LISTEN), self._entries(BOUND_IDLE), self._entries(FULL, explicit))
+
+    def _connections(self) -> Iterator[memoryview]:
+        yield from self._chunks(FULL)
+        yield from self._chunks(SHORT)
+
+    def _entries(self, states: int, program: bytes = b"") -> tuple[Entry, ...]:
+        return tuple(entry for chunk in self._chunks(states, program) for entry in entries(chunk))
+
+    def _chunks(self, states: int, program: bytes = b"") -> Iterator[memoryview]:
+        return netlink.dump(TCPDIAG_GETSOCK, request(states, program), self._interrupt)
+
+    def _interrupt(self) -> None:
+        self.interrupted = True
+
+
+def request(states: int, program: bytes = b"") -> bytes:
+    """The body of a dump request: sockets in `states` (a mask) that the filter program accepts.
+
+    struct inet_diag_req of include/uapi/linux/inet_diag.h.
+    """
+    body = pack("=BBBB48sII", 0, 0, 0, 0, bytes(48), states, 0)
+    return body + (netlink.attribute(INET_DIAG_REQ_BYTECODE, program) if program else b"")
+
+
+def _pipelined(walk: Iterator[memoryview | bytes]) -> Iterator[bytes]:
+    """The same chunks, read ahead by a second thread: the kernel fills the next while this one is counted.
+
+    The kernel works inside recv(), where Python lets go of its lock.
+    """
+    import threading
+
+    ready: deque[bytes | BaseException | None] = deque()
+    filled, free = threading.Semaphore(0), threading.Semaphore(_PIPELINE_CHUNKS)
+
+    def read() -> None:
+        last: BaseException | None = None
+        try:
+            for chunk in walk:
+                free.acquire()
+                ready.append(bytes(chunk))
+                filled.release()
+        except BaseException as error:  # handed to the reader, whatever it is
+            last = error
+        ready.append(last)
+        filled.release()
+
+    threading.Thread(target=read, name="sock_diag", daemon=True).start()
+
+    def drain() -> Iterator[bytes]:
+        while True:
+            filled.acquire()
+            item = ready.popleft()
+            free.release()
+            if isinstance(item, BaseException):
+                raise item
+            if item is None:
+                return
+            yield item
+
+    return drain()
