@@ -32,10 +32,11 @@ def through_psutil(limits: Limits, why: str) -> Seen:
         elif ephemeral[row.local_port]:
             used[row.local, row.remote, row.remote_port] += 1
     size = ephemeral.count(1)
+    hard_to_reach = ports.hard_to_reach(limits, ephemeral)
     barred = sum(ephemeral[port] for port in listening)
-    capacity = ports.capacity(limits.port_range, size - barred)
-    fullest = ports.by_destination(limits, capacity, used, {}, lambda key: False, TOP)
-    bind = sorted(((ports.bind_percent(taken, size), local) for local, taken in held.items()), reverse=True)[:TOP]
+    fullest = ports.by_destination(limits, size - barred, ports.Taken(used, {}, (), ()), lambda key: False, TOP)
+    percents = [(ports.bind_percent(taken, ephemeral, hard_to_reach), local) for local, taken in held.items()]
+    bind = sorted(percents, reverse=True)[:TOP]
     return Seen(
         "psutil",
         (
@@ -48,7 +49,7 @@ def through_psutil(limits: Limits, why: str) -> Seen:
         {state: (v4, v6) for state, (v4, v6) in states.items()},
         Ports(
             size,
-            capacity,
+            size - barred,
             barred,
             tuple(Destination(*use.key, *use[1:], None) for use in fullest),
             tuple((local, percent) for percent, local in bind),

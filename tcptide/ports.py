@@ -17,6 +17,15 @@ Key = TypeVar("Key", bound=Hashable)
 TAKE_OVER_AFTER_MS = 1000
 
 
+class Taken(NamedTuple, Generic[Key]):
+    """Usable ports that are in use, by destination; the sets matter for an odd-sized range only."""
+
+    ports: Mapping[Key, int]  # TIME_WAIT included
+    old_time_wait: Mapping[Key, int]  # the part that is in TIME_WAIT for longer than tcp_tw_reuse_delay
+    lowest: Collection[Key]  # destinations towards which the hard-to-reach port is in use
+    lowest_old_time_wait: Collection[Key]  # those of them for which it is in such a TIME_WAIT
+
+
 class Use(NamedTuple, Generic[Key]):
     """The ports in use towards one destination."""
 
@@ -36,13 +45,15 @@ def ephemeral(limits: Limits) -> bytes:
     return bytes(table)
 
 
-def capacity(port_range: tuple[int, int], usable: int) -> int:
-    """How many ports connect() can use towards one destination, of `usable` ones that are neither reserved nor barred.
+def hard_to_reach(limits: Limits, ephemeral_ports: bytes) -> int | None:
+    """The port that connect() and bind() don't find when it is the last one free; None for an even-sized range.
 
-    connect() makes the number of ports that it tries even, so one port of an odd-sized range is out of its reach.
+    Both make the number of ports that they try even (`remaining &= ~1U`) and wrap around, so in a range of odd size
+    they leave out the lowest port, unless the random start of their walk happens to be that port. None as well when
+    that port is reserved: then nothing is lost.
     """
-    size = port_range[1] - port_range[0] + 1
-    return max(0, usable - (1 if size % 2 and size > 1 else 0))
+    low, high = limits.port_range
+    return low if (high - low) % 2 == 0 and high > low and ephemeral_ports[low] else None
 
 
 def may_take_over(limits: Limits, loopback: bool) -> bool:
@@ -55,32 +66,27 @@ def may_take_over(limits: Limits, loopback: bool) -> bool:
     return limits.tcp_tw_reuse == 1 or (limits.tcp_tw_reuse == 2 and loopback)
 
 
-def connect_percent(used: int, capacity: int) -> float:
-    """How full a destination is; 100 exactly when connect() fails."""
-    return min(100.0, 100.0 * used / capacity) if capacity else 100.0
+def percent(taken: int, capacity: int) -> float:
+    """How full; 100 when there is nothing to be had."""
+    return min(100.0, 100.0 * taken / capacity) if capacity > 0 else 100.0
 
 
-def bind_percent(held: Collection[int], ephemeral_ports: int) -> float:
-    """How full the range is for bind((address, 0)), whose ports `held` are taken; 100 exactly when bind() fails."""
-    return 100.0 * len(held) / ephemeral_ports if ephemeral_ports else 100.0
+def bind_percent(held: Collection[int], ephemeral_ports: bytes, hard_to_reach: int | None) -> float:
+    """How full the range is for bind((address, 0)) where the ports `held` are taken; 100 exactly when it fails."""
+    out_of_reach = hard_to_reach is not None and hard_to_reach not in held
+    return percent(len(held), ephemeral_ports.count(1) - out_of_reach)
 
 
 def by_destination(
-    limits: Limits,
-    capacity: int,
-    used: Mapping[Key, int],
-    old_time_wait: Mapping[Key, int],
-    touches_loopback: Callable[[Key], bool],
-    at_most: int,
+    limits: Limits, capacity: int, taken: Taken[Key], touches_loopback: Callable[[Key], bool], at_most: int
 ) -> list[Use[Key]]:
     """The fullest destinations first.
 
-    `used` counts usable ports in use, TIME_WAIT among them; `old_time_wait` the part of them that is in TIME_WAIT for
-    longer than tcp_tw_reuse_delay.
+    `capacity` is the number of ports that connect() can use towards a destination that none is in use for yet.
     """
     uses = []
-    for key, ports in used.items():
-        old = old_time_wait.get(key, 0)
+    for key, ports in taken.ports.items():
+        old = taken.old_time_wait.get(key, 0)
         reusable = old if old and may_take_over(limits, touches_loopback(key)) else 0
         uses.append((ports - reusable, reusable, key))
     if len(uses) > at_most:
@@ -89,4 +95,12 @@ def by_destination(
         uses = nlargest(at_most, uses, key=lambda use: use[:2])
     else:
         uses.sort(key=lambda use: use[:2], reverse=True)
-    return [Use(key, ports, reusable, connect_percent(ports, capacity)) for ports, reusable, key in uses]
+    return [
+        Use(key, ports, reusable, percent(ports, capacity + _lowest_in_use(taken, key, reusable)))
+        for ports, reusable, key in uses
+    ]
+
+
+def _lowest_in_use(taken: Taken[Key], key: Key, reusable: int) -> bool:
+    """Whether the hard-to-reach port is used towards this destination, so that it has one more than a fresh one."""
+    return key in taken.lowest and not (reusable and key in taken.lowest_old_time_wait)

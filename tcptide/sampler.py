@@ -11,9 +11,10 @@ from tcptide.clock import Clock
 from tcptide.errors import SourceError
 from tcptide.kernel import addresses, cgroups, netns, processes
 from tcptide.kernel.addresses import AF_INET, AF_INET6, Address
+from tcptide.kernel.messages import STATE_NAMES, Entry
 from tcptide.kernel.procfs import ProcFs
 from tcptide.kernel.sockdiag import Census, Listening, SocketFilter, Walk
-from tcptide.kernel.tally import STATE_NAMES, Entry, Owner, Tally
+from tcptide.kernel.tally import Owner, Tally
 from tcptide.model import Destination, Holder, Limits, Listener, Origin, Ports, Sample
 
 #: How long a sample's lists get: what a person reads, not what a host has.
@@ -91,12 +92,13 @@ def take_filtered(proc: ProcFs, clock: Clock, chosen: SocketFilter, *, source: s
 
 def _through_sock_diag(proc: ProcFs, limits: Limits, counters: Mapping[str, int]) -> Seen:
     ephemeral = ports.ephemeral(limits)
+    hard_to_reach = ports.hard_to_reach(limits, ephemeral)
     delay = limits.tcp_tw_reuse_delay_ms
     take_over_after_ms = ports.TAKE_OVER_AFTER_MS if delay is None else delay
     expected = sum(counters.get(f"sockstat.TCP.{key}", 0) for key in ("inuse", "tw"))
     for _ in range(2):
         walk = Walk()
-        census = walk.census(limits.port_range, ephemeral, take_over_after_ms, expected)
+        census = walk.census(limits.port_range, ephemeral, hard_to_reach, take_over_after_ms, expected)
         if not walk.interrupted:
             break
     tally, listeners = census.tally, census.deciding.listeners
@@ -109,7 +111,7 @@ def _through_sock_diag(proc: ProcFs, limits: Limits, counters: Mapping[str, int]
         "sock_diag",
         _unseen(walk, tally, census.deciding.bound_idle, units),
         states,
-        _ports(limits, ephemeral, census, units),
+        _ports(limits, ephemeral, hard_to_reach, census, units),
         _listeners(listeners, units),
         tally.not_accepted,
         tuple(tally.incoming_ports().most_common(TOP)),
@@ -126,24 +128,24 @@ def _count_entries(group: tuple[Entry, ...], states: dict[str, tuple[int, int]])
         states[name] = (v4 + 1, v6) if is_ipv4 else (v4, v6 + 1)
 
 
-def _ports(limits: Limits, ephemeral: bytes, census: Census, units: Mapping[int, str]) -> Ports:
-    size = ephemeral.count(1)
-    capacity = ports.capacity(limits.port_range, size - len(census.barred))
-    used, old, holders = census.tally.ends()
-    fullest = ports.by_destination(limits, capacity, used, old, addresses.touches_loopback, TOP)
+def _ports(
+    limits: Limits, ephemeral: bytes, hard_to_reach: int | None, census: Census, units: Mapping[int, str]
+) -> Ports:
+    taken = ports.Taken(*census.tally.taken())
+    fullest = ports.by_destination(limits, census.capacity, taken, addresses.touches_loopback, TOP)
+    owners = census.tally.main_owners({use.key for use in fullest})
     return Ports(
-        size,
-        capacity,
+        ephemeral.count(1),
+        census.capacity,
         len(census.barred),
         tuple(
-            Destination(*addresses.split(use.key), *use[1:], _owner_name(holders.get(use.key), units))
-            for use in fullest
+            Destination(*addresses.split(use.key), *use[1:], _owner_name(owners.get(use.key), units)) for use in fullest
         ),
-        _bind(census, ephemeral, size),
+        _bind(census, ephemeral, hard_to_reach),
     )
 
 
-def _bind(census: Census, ephemeral: bytes, size: int) -> tuple[tuple[str, float], ...]:
+def _bind(census: Census, ephemeral: bytes, hard_to_reach: int | None) -> tuple[tuple[str, float], ...]:
     """The local addresses whose ports are nearest to used up for bind((address, 0))."""
     everywhere, by_address = _bound(census.deciding, ephemeral)
     for address, held in census.tally.bind_ports().items():
@@ -152,7 +154,7 @@ def _bind(census: Census, ephemeral: bytes, size: int) -> tuple[tuple[str, float
         if held and not any(address[0] == family for address in by_address):
             by_address[family, bytes(16)] = set()
     percents = [
-        (ports.bind_percent(held | everywhere[family], size), (family, address))
+        (ports.bind_percent(held | everywhere[family], ephemeral, hard_to_reach), (family, address))
         for (family, address), held in by_address.items()
         if held or everywhere[family]
     ]

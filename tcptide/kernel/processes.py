@@ -85,7 +85,7 @@ def user_name(uid: int) -> str:
     """The user's login name, or 'uid 1234' when the system knows none."""
     try:
         return printable(pwd.getpwuid(uid).pw_name)
-    except (KeyError, OverflowError):
+    except KeyError:
         return f"uid {uid}"
 
 

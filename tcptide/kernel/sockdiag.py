@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from tcptide.errors import ConfigError
 from tcptide.kernel import bytecode, netlink
-from tcptide.kernel.tally import STATE_NUMBERS, Entry, Tally, entries, port_classes
+from tcptide.kernel.messages import STATE_NUMBERS, Entry, entries
+from tcptide.kernel.tally import Tally, port_classes
 
 TCPDIAG_GETSOCK = 18
 INET_DIAG_REQ_BYTECODE = 1
@@ -41,6 +42,7 @@ class Census(NamedTuple):
 
     deciding: Listening
     barred: frozenset[int]  # ports of the range that connect() skips
+    capacity: int  # ports that connect() can use towards a destination that has none in use
     tally: Tally
 
 
@@ -91,11 +93,17 @@ class Walk:
         self.interrupted = False  # the kernel said that its tables changed too much under a dump
 
     def census(
-        self, port_range: tuple[int, int], ephemeral: bytes, take_over_after_ms: int, sockets_expected: int
+        self,
+        port_range: tuple[int, int],
+        ephemeral: bytes,
+        hard_to_reach: int | None,
+        take_over_after_ms: int,
+        sockets_expected: int,
     ) -> Census:
         """Count everything but tcp_info.
 
-        `ephemeral` is the table of ports.ephemeral; `sockets_expected` decides whether the walk is pipelined.
+        `ephemeral` is the table of ports.ephemeral, `hard_to_reach` the port of that name there; `sockets_expected`
+        decides whether the walk is pipelined.
         """
         walk: Iterator[memoryview | bytes] = self._connections()
         if sockets_expected >= _PIPELINE_FROM_SOCKETS:
@@ -103,10 +111,11 @@ class Walk:
         deciding = self._deciding(port_range)
         barred = frozenset(entry.local_port for group in deciding for entry in group if ephemeral[entry.local_port])
         listening = {entry.local_port for entry in deciding.listeners}
-        tally = Tally(port_classes(ephemeral, barred, listening), take_over_after_ms)
+        lowest = None if hard_to_reach in barred else hard_to_reach
+        tally = Tally(port_classes(ephemeral, barred, listening, lowest), take_over_after_ms)
         for chunk in walk:
             tally.add(chunk)
-        return Census(deciding, barred, tally)
+        return Census(deciding, barred, ephemeral.count(1) - len(barred) - (lowest is not None), tally)
 
     def filtered(self, chosen: SocketFilter) -> Tally:
         """Count the sockets in the states, ports and networks chosen; ports and destinations are left out.

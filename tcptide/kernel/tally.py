@@ -10,42 +10,32 @@ shown. An IPv4-mapped address becomes IPv4 when the counting is done: it shares 
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import compress
-from struct import Struct, unpack_from
-from typing import NamedTuple
+from operator import and_
+from struct import Struct
 
-from tcptide.errors import SourceError
 from tcptide.kernel.addresses import AF_INET, AF_INET6, Address, End, is_mapped, unmapped, unmapped_key
-
-#: Offsets from the start of struct nlmsghdr.
-FAMILY, STATE, SPORT, EXPIRES, INODE, ATTRIBUTES = 16, 17, 20, 68, 84, 88
-MESSAGE_TYPES = (18, 20)  # TCPDIAG_GETSOCK, SOCK_DIAG_BY_FAMILY
-INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 11, 21
-
-#: include/net/tcp_states.h; a bound-idle socket is shown as TCP_CLOSE, 7.
-STATE_NAMES = {
-    1: "ESTABLISHED",
-    2: "SYN_SENT",
-    3: "SYN_RECV",
-    4: "FIN_WAIT1",
-    5: "FIN_WAIT2",
-    6: "TIME_WAIT",
-    7: "BOUND",
-    8: "CLOSE_WAIT",
-    9: "LAST_ACK",
-    10: "LISTEN",
-    11: "CLOSING",
-    12: "SYN_RECV",
-}
-STATE_NUMBERS = {name: number for number, name in STATE_NAMES.items() if number != 12}
-ESTABLISHED, TIME_WAIT, CLOSE_WAIT = 1, 6, 8
-OWNERLESS = (3, TIME_WAIT, 12)  # the kernel keeps neither user nor cgroup of these
-TIME_WAIT_MS = 60_000  # TCP_TIMEWAIT_LEN, include/net/tcp.h
+from tcptide.kernel.messages import (
+    CLOSE_WAIT,
+    ESTABLISHED,
+    EXPIRES,
+    FAMILY,
+    INODE,
+    OWNERLESS,
+    SPORT,
+    STATE,
+    STATE_NUMBERS,
+    TIME_WAIT_MS,
+    Form,
+    by_form,
+    common_form,
+    readers,
+    state_name,
+)
 
 #: What a local port is to us, as flags in a table of 65536 bytes.
-USABLE, IN_RANGE, LISTENING = 1, 2, 4
+USABLE, IN_RANGE, LISTENING, LOWEST = 1, 2, 4, 8
 
 #: A flood comes from many addresses: beyond this many, only the busiest are kept.
 _REMOTES_AT_MOST = 60_000
@@ -54,38 +44,19 @@ _REMOTES_AT_MOST = 60_000
 Owner = tuple[int, int | None]
 
 
-class Entry(NamedTuple):
-    """A socket of the few that are looked at one by one: listening, bound-idle or explicitly bound."""
-
-    family: int
-    state: int
-    local: bytes
-    local_port: int
-    queue: int  # idiag_rqueue: connections that wait for accept(), for a listener
-    backlog: int  # idiag_wqueue
-    uid: int
-    cgroup: int | None
-    v6only: bool
-
-
-class _Form(NamedTuple):
-    """What messages have in common that are counted together."""
-
-    length: int
-    cgroup_at: int | None  # where the cgroup id is, None without
-    time_wait: bool
-
-
-def port_classes(ephemeral: bytes, barred: Iterable[int], listening: Iterable[int]) -> bytes:
+def port_classes(ephemeral: bytes, barred: Iterable[int], listening: Iterable[int], lowest: int | None = None) -> bytes:
     """The table of what each local port is, indexed by the port as a 16-bit field of the message reads here.
 
-    `ephemeral` has 1 at the index of each port of the range that isn't reserved (ports.ephemeral).
+    `ephemeral` has 1 at the index of each port of the range that isn't reserved (ports.ephemeral); `lowest` is the
+    usable port of ports.hard_to_reach, if there is one.
     """
     table = bytearray(ephemeral.translate(_EPHEMERAL_FLAGS))
     for port in barred:
         table[port] &= ~USABLE
     for port in listening:
         table[port] |= LISTENING
+    if lowest is not None:
+        table[lowest] |= LOWEST
     if sys.byteorder == "big":
         return bytes(table)
     return b"".join(table[low::256] for low in range(256))
@@ -99,9 +70,8 @@ def _mask(flag: int) -> bytes:
     return bytes(1 if value & flag else 0 for value in range(256))
 
 
-_MASKS = {flag: _mask(flag) for flag in (USABLE, IN_RANGE, LISTENING)}
+_MASKS = {flag: _mask(flag) for flag in (USABLE, IN_RANGE, LISTENING, LOWEST)}
 _EPHEMERAL_FLAGS = bytes((0, USABLE | IN_RANGE)) + bytes(254)
-_ONLY_IPV6 = bytes(1 if value == AF_INET6 else 0 for value in range(256))
 
 
 class Tally:
@@ -116,6 +86,8 @@ class Tally:
         self._ends: Counter[tuple[int, bytes, int, int]] = Counter()
         self._waiting: Counter[End] = Counter()
         self._old_waiting: Counter[End] = Counter()
+        self._lowest: set[End] = set()
+        self._lowest_old: set[End] = set()
         self._bind: defaultdict[Address, set[int]] = defaultdict(set)
         self._incoming: Counter[int] = Counter()
         self._remotes: Counter[Address] = Counter()
@@ -124,20 +96,20 @@ class Tally:
 
     def add(self, chunk: memoryview | bytes) -> None:
         """Count the messages of a chunk. Raises SourceError for a message that can't be one."""
-        form = _common_form(chunk)
+        form = common_form(chunk)
         if form is not None:
             self._count(chunk, form)
         else:
-            for form, messages in _by_form(chunk):
+            for form, messages in by_form(chunk):
                 self._count(messages, form)
 
-    def _count(self, chunk: memoryview | bytes, form: _Form) -> None:
+    def _count(self, chunk: memoryview | bytes, form: Form) -> None:
         length = form.length
         view = memoryview(chunk)
         shorts = view.cast("H")
         ports: list[int] = shorts[SPORT // 2 :: length // 2].tolist()
         classes = bytes(map(self._classify, ports))
-        owner, end, bind, peer = _structs(form)
+        owner, end, bind, peer = readers(form)
         self._owners.update(owner.iter_unpack(chunk))
         any_ipv6 = AF_INET6 in bytes(view[FAMILY::length])
         if any_ipv6:
@@ -146,9 +118,12 @@ class Tally:
         usable = classes.translate(_MASKS[USABLE])
         if 1 in usable:
             if form.time_wait:
-                self._count_time_wait(view, length, end, usable)
+                self._count_time_wait(view, length, end, classes)
             else:
                 self._ends.update(compress(end.iter_unpack(chunk), usable))
+                lowest = classes.translate(_MASKS[LOWEST])
+                if 1 in lowest:
+                    self._lowest.update(who[:2] for who in compress(end.iter_unpack(chunk), lowest))
         in_range = classes.translate(_MASKS[IN_RANGE])
         if 1 in in_range:
             self._count_bind(view, length, ports, in_range, None if any_ipv6 else bind)
@@ -163,12 +138,17 @@ class Tally:
             if form.cgroup_at is None and not self.lacks_cgroups:
                 self.lacks_cgroups = view[STATE] == ESTABLISHED
 
-    def _count_time_wait(self, view: memoryview, length: int, end: Struct, usable: bytes) -> None:
-        self._waiting.update(compress(end.iter_unpack(view), usable))
+    def _count_time_wait(self, view: memoryview, length: int, end: Struct, classes: bytes) -> None:
+        usable = classes.translate(_MASKS[USABLE])
         expires = view.cast("I")[EXPIRES // 4 :: length // 4].tolist()
         young = self._young_ms
         old = [use and ms < young for use, ms in zip(usable, expires, strict=True)]
+        self._waiting.update(compress(end.iter_unpack(view), usable))
         self._old_waiting.update(compress(end.iter_unpack(view), old))
+        lowest = classes.translate(_MASKS[LOWEST])
+        if 1 in lowest:
+            self._lowest.update(compress(end.iter_unpack(view), lowest))
+            self._lowest_old.update(compress(end.iter_unpack(view), map(and_, lowest, old)))
 
     def _count_bind(
         self, view: memoryview, length: int, ports: list[int], in_range: bytes, only_ipv4: Struct | None
@@ -197,7 +177,7 @@ class Tally:
         for owners, moved in ((self._owners, 0), (self._mapped, 1)):
             for (family, state, uid, *cgroup), sockets in owners.items():
                 if passes is None or (state not in OWNERLESS and passes((uid, cgroup[0] if cgroup else None))):
-                    pair = counts[_state_name(state)]
+                    pair = counts[state_name(state)]
                     if moved:
                         pair[0] += sockets
                         pair[1] -= sockets
@@ -210,26 +190,32 @@ class Tally:
         result: defaultdict[Owner, Counter[str]] = defaultdict(Counter)
         for (_, state, uid, *cgroup), sockets in self._owners.items():
             if state not in OWNERLESS:
-                result[uid, cgroup[0] if cgroup else None][_state_name(state)] += sockets
+                result[uid, cgroup[0] if cgroup else None][state_name(state)] += sockets
         return result
 
-    def ends(self) -> tuple[Counter[End], Counter[End], dict[End, Owner]]:
-        """Usable ports by destination: those in use, those of them in old TIME_WAIT, and who holds most.
+    def taken(self) -> tuple[Counter[End], Counter[End], set[End], set[End]]:
+        """The fields of ports.Taken: usable ports in use by destination, and three parts of them.
 
         A destination is (family, remote port + local address + remote address as in the message).
         """
-        used: Counter[End] = Counter()
-        most: dict[End, tuple[int, Owner]] = {}
-        for (family, key, uid, *cgroup), ports in self._ends.items():
-            end = unmapped_key(family, key)
-            used[end] += ports
-            if ports > most.get(end, (0,))[0]:
-                most[end] = ports, (uid, cgroup[0] if cgroup else None)
+        ports: Counter[End] = Counter()
         old: Counter[End] = Counter()
-        for source, target in ((self._waiting, used), (self._old_waiting, old)):
-            for (family, key, *_), ports in source.items():
-                target[unmapped_key(family, key)] += ports
-        return used, old, {end: owner for end, (_, owner) in most.items()}
+        for (family, key, *_), sockets in self._ends.items():
+            ports[unmapped_key(family, key)] += sockets
+        for counted, into in ((self._waiting, ports), (self._old_waiting, old)):
+            for end, sockets in counted.items():
+                into[unmapped_key(*end)] += sockets
+        lowest, lowest_old = ({unmapped_key(*end) for end in ends} for ends in (self._lowest, self._lowest_old))
+        return ports, old, lowest, lowest_old
+
+    def main_owners(self, destinations: Collection[End]) -> dict[End, Owner]:
+        """Who holds most of the ports towards these destinations; none where all of them are in TIME_WAIT."""
+        owners: defaultdict[End, Counter[Owner]] = defaultdict(Counter)
+        for (family, key, uid, *cgroup), sockets in self._ends.items():
+            end = unmapped_key(family, key)
+            if end in destinations:
+                owners[end][uid, cgroup[0] if cgroup else None] += sockets
+        return {end: counts.most_common(1)[0][0] for end, counts in owners.items()}
 
     def bind_ports(self) -> dict[Address, set[int]]:
         """(family, local address) -> the ports of the range that some connection from there holds."""
@@ -250,97 +236,6 @@ class Tally:
         return result
 
 
-def entries(chunk: memoryview | bytes) -> Iterable[Entry]:
-    """The messages of a chunk, one by one. Raises SourceError for a message that can't be one."""
-    for at, length in _messages(chunk):
-        family, state, local_port_bytes, local = unpack_from("=BB2x2s2x16s", chunk, at + FAMILY)
-        queue, backlog, uid = unpack_from("=III", chunk, at + 72)
-        attributes = dict(_attributes(chunk, at, length))
-        cgroup_at, v6only_at = attributes.get(INET_DIAG_CGROUP_ID), attributes.get(INET_DIAG_SKV6ONLY)
-        yield Entry(
-            family,
-            state,
-            local,
-            int.from_bytes(local_port_bytes, "big"),
-            queue,
-            backlog,
-            uid,
-            unpack_from("=Q", chunk, at + cgroup_at)[0] if cgroup_at else None,
-            bool(v6only_at and chunk[at + v6only_at]),
-        )
-
-
-def _messages(chunk: memoryview | bytes) -> Iterable[tuple[int, int]]:
-    at, size = 0, len(chunk)
-    while at < size:
-        if size - at < ATTRIBUTES:
-            raise SourceError(f"sock_diag: {size - at} bytes left over at byte {at} of a chunk of {size}")
-        length, kind = unpack_from("=IH", chunk, at)
-        if not ATTRIBUTES <= length <= size - at or kind not in MESSAGE_TYPES:
-            raise SourceError(f"sock_diag: odd message at byte {at} of {size}: type {kind}, length {length}")
-        yield at, length
-        at += length + 3 & ~3
-
-
-def _attributes(chunk: memoryview | bytes, start: int, length: int) -> Iterable[tuple[int, int]]:
-    at, end = start + ATTRIBUTES, start + length
-    while at + 4 <= end:
-        size, kind = unpack_from("=HH", chunk, at)
-        if size < 4 or at + size > end:
-            raise SourceError(f"sock_diag: odd attribute at byte {at - start} of a message: type {kind}, length {size}")
-        yield kind, at + 4 - start
-        at += size + 3 & ~3
-
-
-def _form(chunk: memoryview | bytes, at: int, length: int) -> _Form:
-    cgroup_at = next((where for kind, where in _attributes(chunk, at, length) if kind == INET_DIAG_CGROUP_ID), None)
-    return _Form(length, cgroup_at, chunk[at + STATE] == TIME_WAIT)
-
-
-def _common_form(chunk: memoryview | bytes) -> _Form | None:
-    """The form of all messages of a chunk, or None when they differ: proved by the columns that make the form."""
-    at, length = next(iter(_messages(chunk)))
-    messages, rest = divmod(len(chunk), length)
-    if rest or length % 4:
-        return None
-    form = _form(chunk, at, length)
-    words = memoryview(chunk).cast("I")
-    step = length // 4
-    fixed = [0, 1] if form.cgroup_at is None else [0, 1, form.cgroup_at // 4 - 1]
-    for word in fixed:  # the length, the type and flags, the head of the cgroup attribute
-        if words[word::step].tolist().count(words[word]) != messages:
-            return None
-    time_waits = bytes(memoryview(chunk)[STATE::length]).count(TIME_WAIT)
-    return form if time_waits == (messages if form.time_wait else 0) else None
-
-
-def _by_form(chunk: memoryview | bytes) -> Iterable[tuple[_Form, bytes]]:
-    parts: defaultdict[_Form, list[bytes]] = defaultdict(list)
-    for at, length in _messages(chunk):
-        padded = length + 3 & ~3
-        form = _form(chunk, at, length)._replace(length=padded)
-        parts[form].append(bytes(chunk[at : at + padded]).ljust(padded, b"\0"))
-    for form, messages in parts.items():
-        yield form, b"".join(messages)
-
-
-@cache
-def _structs(form: _Form) -> tuple[Struct, Struct, Struct, Struct]:
-    """How to read, of every message of a form: its owner, its far end, its local address, its peer."""
-    length, cgroup_at, time_wait = form
-    tail = f"{length - 84}x" if cgroup_at is None else f"{cgroup_at - 84}xQ{length - cgroup_at - 8}x"
-    owner = Struct(f"={FAMILY}xBB62xI{tail}")
-    end = Struct(f"={FAMILY}xB5x34s{length - 56}x" if time_wait else f"={FAMILY}xB5x34s24xI{tail}")
-    return owner, end, Struct(f"=24x16s{length - 40}x"), Struct(f"={FAMILY}xB23x16s{length - 56}x")
-
-
 def _first(view: memoryview, length: int, chosen: bytes) -> memoryview:
     start = chosen.index(1) * length
     return view[start + 24 : start + 40]
-
-
-def _state_name(state: int) -> str:
-    try:
-        return STATE_NAMES[state]
-    except KeyError:
-        raise SourceError(f"sock_diag: unknown socket state {state}") from None

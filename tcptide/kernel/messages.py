@@ -1,0 +1,153 @@
+"""How sock_diag's messages are read: struct inet_diag_msg of include/uapi/linux/inet_diag.h, behind a netlink header.
+
+Messages come in few forms: their length depends on the user and the kernel, on whether the socket is a full one, and
+on attributes. All messages of one form are read alike, by stride or by one Struct.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cache
+from struct import Struct, unpack_from
+from typing import NamedTuple
+
+from tcptide.errors import SourceError
+
+#: Offsets from the start of struct nlmsghdr.
+FAMILY, STATE, SPORT, EXPIRES, INODE, ATTRIBUTES = 16, 17, 20, 68, 84, 88
+MESSAGE_TYPES = (18, 20)  # TCPDIAG_GETSOCK, SOCK_DIAG_BY_FAMILY
+INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 11, 21
+
+#: include/net/tcp_states.h; a bound-idle socket is shown as TCP_CLOSE, 7.
+STATE_NAMES = {
+    1: "ESTABLISHED",
+    2: "SYN_SENT",
+    3: "SYN_RECV",
+    4: "FIN_WAIT1",
+    5: "FIN_WAIT2",
+    6: "TIME_WAIT",
+    7: "BOUND",
+    8: "CLOSE_WAIT",
+    9: "LAST_ACK",
+    10: "LISTEN",
+    11: "CLOSING",
+    12: "SYN_RECV",
+}
+STATE_NUMBERS = {name: number for number, name in STATE_NAMES.items() if number != 12}
+ESTABLISHED, TIME_WAIT, CLOSE_WAIT = 1, 6, 8
+OWNERLESS = (3, TIME_WAIT, 12)  # the kernel keeps neither user nor cgroup of these
+TIME_WAIT_MS = 60_000  # TCP_TIMEWAIT_LEN, include/net/tcp.h
+
+
+class Entry(NamedTuple):
+    """A socket of the few that are looked at one by one: listening, bound-idle or explicitly bound."""
+
+    family: int
+    state: int
+    local: bytes
+    local_port: int
+    queue: int  # idiag_rqueue: connections that wait for accept(), for a listener
+    backlog: int  # idiag_wqueue
+    uid: int
+    cgroup: int | None
+    v6only: bool
+
+
+class Form(NamedTuple):
+    """What messages have in common that are counted together."""
+
+    length: int
+    cgroup_at: int | None  # where the cgroup id is, None without
+    time_wait: bool
+
+
+def entries(chunk: memoryview | bytes) -> Iterable[Entry]:
+    """The messages of a chunk, one by one. Raises SourceError for a message that can't be one."""
+    for at, length in _messages(chunk):
+        family, state, local_port_bytes, local = unpack_from("=BB2x2s2x16s", chunk, at + FAMILY)
+        queue, backlog, uid = unpack_from("=III", chunk, at + 72)
+        attributes = dict(_attributes(chunk, at, length))
+        cgroup_at, v6only_at = attributes.get(INET_DIAG_CGROUP_ID), attributes.get(INET_DIAG_SKV6ONLY)
+        yield Entry(
+            family,
+            state,
+            local,
+            int.from_bytes(local_port_bytes, "big"),
+            queue,
+            backlog,
+            uid,
+            unpack_from("=Q", chunk, at + cgroup_at)[0] if cgroup_at else None,
+            bool(v6only_at and chunk[at + v6only_at]),
+        )
+
+
+def _messages(chunk: memoryview | bytes) -> Iterable[tuple[int, int]]:
+    at, size = 0, len(chunk)
+    while at < size:
+        if size - at < ATTRIBUTES:
+            raise SourceError(f"sock_diag: {size - at} bytes left over at byte {at} of a chunk of {size}")
+        length, kind = unpack_from("=IH", chunk, at)
+        if not ATTRIBUTES <= length <= size - at or kind not in MESSAGE_TYPES:
+            raise SourceError(f"sock_diag: odd message at byte {at} of {size}: type {kind}, length {length}")
+        yield at, length
+        at += length + 3 & ~3
+
+
+def _attributes(chunk: memoryview | bytes, start: int, length: int) -> Iterable[tuple[int, int]]:
+    at, end = start + ATTRIBUTES, start + length
+    while at + 4 <= end:
+        size, kind = unpack_from("=HH", chunk, at)
+        if size < 4 or at + size > end:
+            raise SourceError(f"sock_diag: odd attribute at byte {at - start} of a message: type {kind}, length {size}")
+        yield kind, at + 4 - start
+        at += size + 3 & ~3
+
+
+def _form_of(chunk: memoryview | bytes, at: int, length: int) -> Form:
+    cgroup_at = next((where for kind, where in _attributes(chunk, at, length) if kind == INET_DIAG_CGROUP_ID), None)
+    return Form(length, cgroup_at, chunk[at + STATE] == TIME_WAIT)
+
+
+def common_form(chunk: memoryview | bytes) -> Form | None:
+    """The form of all messages of a chunk, or None when they differ: proved by the columns that make the form."""
+    at, length = next(iter(_messages(chunk)))
+    messages, rest = divmod(len(chunk), length)
+    if rest or length % 4:
+        return None
+    form = _form_of(chunk, at, length)
+    words = memoryview(chunk).cast("I")
+    step = length // 4
+    fixed = [0, 1] if form.cgroup_at is None else [0, 1, form.cgroup_at // 4 - 1]
+    for word in fixed:  # the length, the type and flags, the head of the cgroup attribute
+        if words[word::step].tolist().count(words[word]) != messages:
+            return None
+    time_waits = bytes(memoryview(chunk)[STATE::length]).count(TIME_WAIT)
+    return form if time_waits == (messages if form.time_wait else 0) else None
+
+
+def by_form(chunk: memoryview | bytes) -> Iterable[tuple[Form, bytes]]:
+    """The messages of a chunk sorted by form. Raises SourceError for a message that can't be one."""
+    parts: defaultdict[Form, list[bytes]] = defaultdict(list)
+    for at, length in _messages(chunk):
+        padded = length + 3 & ~3
+        form = _form_of(chunk, at, length)._replace(length=padded)
+        parts[form].append(bytes(chunk[at : at + padded]).ljust(padded, b"\0"))
+    for form, messages in parts.items():
+        yield form, b"".join(messages)
+
+
+@cache
+def readers(form: Form) -> tuple[Struct, Struct, Struct, Struct]:
+    """How to read, of every message of a form: its owner, its far end, its local address, its peer."""
+    length, cgroup_at, time_wait = form
+    tail = f"{length - 84}x" if cgroup_at is None else f"{cgroup_at - 84}xQ{length - cgroup_at - 8}x"
+    owner = Struct(f"={FAMILY}xBB62xI{tail}")
+    end = Struct(f"={FAMILY}xB5x34s{length - 56}x" if time_wait else f"={FAMILY}xB5x34s24xI{tail}")
+    return owner, end, Struct(f"=24x16s{length - 40}x"), Struct(f"={FAMILY}xB23x16s{length - 56}x")
+
+
+def state_name(state: int) -> str:
+    """The name of a state. Raises SourceError for a number that no kernel known here has."""
+    try:
+        return STATE_NAMES[state]
+    except KeyError:
+        raise SourceError(f"sock_diag: unknown socket state {state}") from None
