@@ -12,11 +12,13 @@ class SourceError(TcptideError):
 class ParseError(TcptideError):
     """Text or bytes from the kernel that do not have the expected form.
 
-    The text names the path, the line number (from 1; 0 = the file as a whole) and the offending text.
+    The text names the path, the line number (from 1; 0 = the file as a whole) and the first 80 characters of
+    the offending text.
     """
 
     def __init__(self, path: str, line_number: int, text: str, problem: str) -> None:
-        super().__init__(f"{path}:{line_number}: {problem}: {text!r}")
+        shown = repr(text) if len(text) <= 80 else repr(text[:80]) + "..."  # a line of netstat is 3 KB
+        super().__init__(f"{path}:{line_number}: {problem}: {shown}")
         self.path, self.line_number, self.text, self.problem = path, line_number, text, problem
 
 

@@ -1,0 +1,1 @@
+"""The tests of tcptide; `worlds` holds the real sockets they run on."""

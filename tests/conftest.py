@@ -1,0 +1,80 @@
+"""What all tests share: the `root` marker, installed scripts, a state directory that other users can be given.
+
+With `CI=true` a skipped test is a failed one, so that nothing goes untested unnoticed.
+"""
+
+import os
+import pwd
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+
+import pytest
+
+NEEDS_ROOT = "needs root: network namespaces"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"root: {NEEDS_ROOT}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.geteuid() == 0:
+        return
+    for item in items:
+        if item.get_closest_marker("root"):
+            item.add_marker(pytest.mark.skip(reason=NEEDS_ROOT))
+
+
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure where CI=true; an expected failure (xfail) is no skip."""
+    if os.environ.get("CI") == "true" and report.outcome == "skipped" and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}: skipped, and CI=true allows no skip: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def script() -> Callable[[str], str]:
+    """The path of an installed console script: script("check_tcp_connections")."""
+
+    def path(name: str) -> str:
+        found = os.path.join(os.path.dirname(sys.executable), name)
+        assert os.access(found, os.X_OK), f"{found} is missing: pip install -e '.[test]' makes it"
+        return found
+
+    return path
+
+
+@pytest.fixture
+def state_dir() -> Iterator[str]:
+    """An empty directory whose path every user can reach (tmp_path is only its owner's); chown it as needed."""
+    parent = tempfile.mkdtemp(prefix="tcptide-test-", dir="/tmp")
+    os.chmod(parent, 0o755)
+    directory = os.path.join(parent, "state")
+    os.mkdir(directory, 0o750)
+    yield directory
+    shutil.rmtree(parent)
+
+
+@pytest.fixture
+def agents_state_dir(state_dir: str) -> str:
+    """The same, owned by the user nobody, who stands for the monitoring agent's. Needs root."""
+    agent = pwd.getpwnam("nobody")
+    os.chown(state_dir, agent.pw_uid, agent.pw_gid)
+    return state_dir
