@@ -26,6 +26,7 @@ MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 PR_SET_PDEATHSIG = 1
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
 IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; not in Python's socket module
+HANG_SECONDS = 10  # connect() and accept() raise TimeoutError then
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() sends a reset and leaves nothing behind
 
 TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -53,15 +54,22 @@ class World:
     def __enter__(self) -> Self:
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         _call("unshare", CLONE_NEWNET)
-        with socket.socket() as control:
-            fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
-        for key, value in self._sysctls.items():
-            self.sysctl(key, value)
+        try:
+            with socket.socket() as control:
+                fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
+            for key, value in self._sysctls.items():
+                self.sysctl(key, value)
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         self.reset(self.keep)
         _call("setns", self._home, CLONE_NEWNET)
         os.close(self._home)
@@ -83,6 +91,7 @@ class World:
         """A TCP socket of the address's family that the world keeps; `mapped`: an IPv6 one for an IPv4 address."""
         family = socket.AF_INET6 if mapped or ":" in address else socket.AF_INET
         made = socket.socket(family)
+        made.settimeout(HANG_SECONDS)
         self.keep.append(made)
         return made
 
@@ -117,7 +126,8 @@ class World:
             elif source is not None:
                 client.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 client.bind((source, 0))
-            client.setblocking(blocking)
+            if not blocking:
+                client.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 client.connect((f"::ffff:{address}" if mapped else address, port))
         except OSError:

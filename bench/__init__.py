@@ -1,0 +1,1 @@
+"""Benchmarks on real sockets: `python -m bench` against peers, `python -m bench.state` for the store."""

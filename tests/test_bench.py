@@ -1,0 +1,95 @@
+"""The benchmark: what it concludes from figures, and that it runs; never how fast anything was."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from bench import table
+from bench.measure import Result
+from tests.worlds import TREE
+
+LOOK, KEPT = table.check_row("check_x", table.LOOKING), table.check_row("check_x", table.FRESH)
+
+
+def took(milliseconds: float, peak_mib: float = 20) -> Result:
+    return Result(milliseconds / 1e3, milliseconds / 1e3, peak_mib, 0, ())
+
+
+def measured(looking_ms: float = 150, fresh_ms: float = 50, peak_mib: float = 20) -> table.Measured:
+    small = {
+        table.BASELINE: took(40),
+        LOOK: took(55),
+        KEPT: took(50),
+        table.TAKE_SAMPLE: took(3),
+        table.FLOOR: took(1),
+        table.SS: took(3),
+        table.TCPCOUNT: took(4),
+    }
+    large = {
+        table.BASELINE: took(40),
+        LOOK: took(looking_ms, peak_mib),
+        KEPT: took(fresh_ms),
+        table.TAKE_SAMPLE: took(110),
+        table.FLOOR: took(70),
+        table.SS: took(200),
+        table.TCPCOUNT: took(250),
+    }
+    return table.Measured(100_000, small, large, {})
+
+
+def broken(found: table.Measured) -> list[str]:
+    return [budget.what for budget in table.budgets(found) if not budget.holds]
+
+
+def test_budgets_hold() -> None:
+    assert broken(measured()) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "what"),
+    [
+        (measured(looking_ms=195), "a check that looks, 100,000 sockets / ss -tan"),
+        (measured(fresh_ms=60), "a check with a fresh sample, 100,000 sockets / 100 sockets"),
+        (measured(peak_mib=41), "peak memory of a check"),
+    ],
+    ids=["slow-look", "fresh-sample-grows", "memory"],
+)
+def test_a_broken_budget_is_named(found: table.Measured, what: str) -> None:
+    assert broken(found) == [what]
+
+
+def test_a_missing_peer_is_named_and_breaks_its_budget() -> None:
+    found = measured()
+    large = {name: result for name, result in found.large.items() if name != table.TCPCOUNT}
+    found = found._replace(large=large, missing={table.TCPCOUNT: "apt install monitoring-plugins-contrib"})
+    assert broken(found) == ["a check that looks, 100,000 sockets / check_tcpcount"]
+    assert table.results_table(found)[-1].startswith(
+        "| check_tcpcount (missing: apt install monitoring-plugins-contrib) |"
+    )
+    assert "| not measured |" in table.budgets_table(table.budgets(found))[4]
+
+
+def test_columns_line_up() -> None:
+    lines = table.results_table(measured())
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert lines[3].replace(" ", "") == f"|{LOOK}|55.0|1.38|150.0|150.0|2.14|0.60|0.75|20.0|".replace(" ", "")
+
+
+@pytest.mark.root
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--sockets", "2000", "--rounds", "1"],
+        cwd=TREE,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [
+        line.split("|")[1].partition("(missing")[0].strip() for line in done.stdout.splitlines() if line.startswith("|")
+    ]
+    assert {table.FLOOR, table.SS, table.TCPCOUNT, table.PSUTIL, table.TAKE_SAMPLE} <= set(rows)
