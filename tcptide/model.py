@@ -80,6 +80,13 @@ class Ports(NamedTuple):
     worst: tuple[Destination, ...]  # fullest first
     bind: tuple[tuple[str, float], ...]  # (local address, utilisation of bind((address, 0)) in percent), fullest first
 
+    @property
+    def worst_percent(self) -> float:
+        """How full the fullest destination is; with none in use 0, or 100 when connect() can use no port at all."""
+        if self.worst:
+            return self.worst[0].utilisation_percent
+        return 0.0 if self.capacity else 100.0
+
 
 class Listener(NamedTuple):
     """A listening socket and its accept queue; SO_REUSEPORT siblings are listeners of their own."""
@@ -94,7 +101,7 @@ class Listener(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """Who holds sockets, and in which states."""
+    """Who holds sockets, and in which states; listening ones are not among them, they are Listeners."""
 
     kind: str  # 'user', 'unit' or 'process'
     name: str

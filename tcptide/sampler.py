@@ -78,13 +78,15 @@ def take_filtered(proc: ProcFs, clock: Clock, chosen: SocketFilter, *, source: s
     owners = tally.owners()
     units = _units(proc, owners)
     if chosen.users or chosen.units:
-        owners = {owner: counts for owner, counts in owners.items() if _passes(owner, units, chosen)}
-        states = tally.states(owners.__contains__)
+        passing: Mapping[Owner, Mapping[str, int]] = {
+            owner: counts for owner, counts in owners.items() if _passes(owner, units, chosen)
+        }
+        states = tally.states(passing.__contains__)
     else:
-        states = tally.states()
+        passing, states = owners, tally.states()
     if chosen.family:
         states = {state: (v4, 0) if chosen.family == 4 else (0, v6) for state, (v4, v6) in states.items()}
-    seen = Seen("sock_diag", _unseen(walk, tally, (), units), states, holders=_holders(owners, units))
+    seen = Seen("sock_diag", _unseen(walk, tally, (), units), states, holders=_holders(passing, units))
     seconds = time.perf_counter() - began
     origin = _origin(proc, seen, source or netns.source_name(proc), wall, boottime, seconds)
     return _sample(origin, limits, {}, seen)
@@ -101,15 +103,17 @@ def _through_sock_diag(proc: ProcFs, limits: Limits, counters: Mapping[str, int]
         census = walk.census(limits.port_range, ephemeral, hard_to_reach, take_over_after_ms, expected)
         if not walk.interrupted:
             break
-    tally, listeners = census.tally, census.deciding.listeners
+    tally, listeners, bound_idle = census.tally, census.deciding.listeners, census.deciding.bound_idle
     owners = tally.owners()
+    for entry in bound_idle:
+        owners[entry.uid, entry.cgroup]["BOUND"] += 1
     units = _units(proc, [*owners, *((entry.uid, entry.cgroup) for entry in listeners)])
     states = tally.states()
-    for group in (listeners, census.deciding.bound_idle):
+    for group in (listeners, bound_idle):
         _count_entries(group, states)
     return Seen(
         "sock_diag",
-        _unseen(walk, tally, census.deciding.bound_idle, units),
+        _unseen(walk, tally, bound_idle, units),
         states,
         _ports(limits, ephemeral, hard_to_reach, census, units),
         _listeners(listeners, units),

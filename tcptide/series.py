@@ -57,9 +57,7 @@ def _total_ipv6(sample: Sample) -> float:
 
 
 def _worst_destination(sample: Sample) -> float | None:
-    if sample.ports is None:
-        return None
-    return sample.ports.worst[0].utilisation_percent if sample.ports.worst else 0.0
+    return sample.ports.worst_percent if sample.ports else None
 
 
 def _worst_destination_ports(sample: Sample) -> float | None:

@@ -256,7 +256,7 @@ class Ground:
 def as_sampled() -> Worst:
     ports = take_sample(ProcFs(), SYSTEM).ports
     assert ports is not None
-    destination = ports.worst[0].utilisation_percent if ports.worst else 0.0
+    destination = ports.worst_percent
     return Worst(destination, ports.bind[0][1] if ports.bind else 0.0)
 
 

@@ -16,7 +16,7 @@ CONTAINER = "3f4e5d6c7b8a" + "0" * 52
 
 
 def holders(kind: str) -> dict[str, dict[str, int]]:
-    """Who holds connections; what only listens or is bound is left to the listeners and to the ports."""
+    """Who holds sockets; what only listens is left to the listeners."""
     found = take_sample(ProcFs(), SYSTEM).holders
     return {each.name: dict(each.states) for each in found if each.kind == kind}
 

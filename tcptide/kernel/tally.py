@@ -10,7 +10,7 @@ shown. An IPv4-mapped address becomes IPv4 when the counting is done: it shares 
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from itertools import compress
 from operator import and_
 from struct import Struct
@@ -185,7 +185,7 @@ class Tally:
                         pair[family != AF_INET] += sockets
         return {state: (pair[0], pair[1]) for state, pair in counts.items()}
 
-    def owners(self) -> Mapping[Owner, Mapping[str, int]]:
+    def owners(self) -> defaultdict[Owner, Counter[str]]:
         """Owner -> sockets by state, of the sockets that have one."""
         result: defaultdict[Owner, Counter[str]] = defaultdict(Counter)
         for (_, state, uid, *cgroup), sockets in self._owners.items():

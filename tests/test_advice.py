@@ -1,0 +1,207 @@
+"""Findings, and the words that are made of them."""
+
+import os
+import re
+import shutil
+import string
+import subprocess
+from typing import Any
+
+import pytest
+
+from tcptide import advice, findings
+from tcptide.model import Finding, Rates
+from tests.samples import COUNTS, destination, listener, no_rates, rates, sample, states
+
+ERRORS = {"active_opens": 10.0, "passive_opens": 0.0, "out_segs": 100.0}
+OVERFLOWING = rates(listen_overflows=42.0)
+
+#: Each kind of finding, from the least that brings it about.
+CASES: dict[str, tuple[dict[str, Any], Rates, int, str]] = {
+    "destination_knee": ({"worst": (destination(14_116),)}, rates(), 0, "10.0.0.5:5432"),
+    "destination_range": ({"worst": (destination(19_762),)}, rates(), 1, "10.0.0.5:5432"),
+    "destination_time_wait": (
+        {"worst": (destination(24_000),), "states": states(TIME_WAIT=12_001)},
+        rates(),
+        2,
+        "10.0.0.5:5432",
+    ),
+    "destination_leak": (
+        {"worst": (destination(60_000, 64_512),), "port_range": (1024, 65535)},
+        rates(),
+        2,
+        "10.0.0.5:5432",
+    ),
+    "bind": ({"bind": (("10.0.0.1", 90.1),)}, rates(), 1, "10.0.0.1"),
+    "time_wait_limit": ({}, rates(time_wait_overflows=0.1), 1, "host"),
+    "accept_queue_filling": ({"listeners": (listener(91),)}, rates(), 1, ":8080"),
+    "accept_queue_full": ({"listeners": (listener(129),)}, rates(), 2, ":8080"),
+    "listen_overflows": ({"listeners": ()}, OVERFLOWING, 1, "host"),
+    "failed_opens": ({}, rates(**ERRORS, attempt_fails=0.6), 1, "host"),
+    "retransmits": ({}, rates(**ERRORS, retrans_segs=11.0, orig_data_sent=90.0), 2, "host"),
+    "conntrack_limit": ({"nf_conntrack_count": 240_000}, rates(), 2, "host"),
+    "orphan_limit": ({"counters": {**COUNTS, "sockstat.TCP.orphan": 49_153}}, rates(), 1, "host"),
+    "memory_limit": ({"counters": {**COUNTS, "sockstat.TCP.mem": 142_520}}, rates(), 1, "host"),
+}
+
+each_case = pytest.mark.parametrize(("code", "case"), CASES.items(), ids=list(CASES))
+
+
+def test_quiet_host_has_no_findings() -> None:
+    assert findings.find(sample(), rates()) == ()
+    assert findings.find(sample(), no_rates()) == ()
+    assert findings.find(sample(ports=None, listeners=(), counters={}, states={}), no_rates()) == ()
+
+
+@each_case
+def test_found(code: str, case: tuple[dict[str, Any], Rates, int, str]) -> None:
+    changes, per_second, severity, subject = case
+    (found,) = findings.find(sample(**changes), per_second)
+    assert (found.code, found.severity, found.subject) == (code, severity, subject)
+
+
+@each_case
+def test_words_know_all_of_their_numbers(code: str, case: tuple[dict[str, Any], Rates, int, str]) -> None:
+    """Every placeholder of the words is a value of the finding."""
+    changes, per_second, _, _ = case
+    (found,) = findings.find(sample(**changes), per_second)
+    needed = {name for sentence in advice.WORDS[code] for _, name, _, _ in string.Formatter().parse(sentence) if name}
+    assert needed <= {"subject", *found.values}
+
+
+@pytest.mark.parametrize(
+    ("changes", "per_second"),
+    [
+        ({"worst": (destination(14_115),)}, rates()),
+        ({"bind": (("10.0.0.1", 90.0),)}, rates()),
+        ({"states": states(TIME_WAIT=58_982)}, rates()),
+        ({"listeners": (listener(90),)}, rates()),
+        ({"listeners": (listener(7, 7),)}, rates()),
+        ({}, rates(**ERRORS, attempt_fails=0.5)),
+        ({}, rates(active_opens=0.8, attempt_fails=0.8)),
+        ({}, rates(**ERRORS, retrans_segs=3.0)),
+        ({}, rates(out_segs=16.0, retrans_segs=16.0)),
+        ({"nf_conntrack_count": 209_715}, rates()),
+        ({"counters": {**COUNTS, "sockstat.TCP.orphan": 49_152}}, rates()),
+    ],
+    ids=[
+        "half-of-the-ports",
+        "bind-90-percent",
+        "time-wait-90-percent",
+        "queue-under-70-percent",
+        "seven-wait",
+        "failed-5-percent",
+        "under-50-opens",
+        "retransmits-3-percent",
+        "under-1000-segments",
+        "conntrack-80-percent",
+        "orphans-75-percent",
+    ],
+)
+def test_not_found_yet(changes: dict[str, Any], per_second: Rates) -> None:
+    assert findings.find(sample(**changes), per_second) == ()
+
+
+def test_worst_first_and_by_topic() -> None:
+    seen = sample(worst=(destination(14_116),), bind=(("10.0.0.1", 95.0),), listeners=(listener(129),))
+    found = findings.find(seen, rates())
+    assert [(each.severity, each.code) for each in found] == [
+        (2, "accept_queue_full"),
+        (1, "bind"),
+        (0, "destination_knee"),
+    ]
+    assert [each.code for each in findings.find(seen, rates(), ("ports",))] == ["bind", "destination_knee"]
+
+
+def test_cure_fits_the_host() -> None:
+    """TIME_WAIT can't be taken over without timestamps, nor where that is done already; a wide range is wide."""
+    many = {"worst": (destination(24_000),), "states": states(TIME_WAIT=24_000)}
+    codes = [
+        findings.find(sample(**many, **changes), rates())[0].code
+        for changes in (
+            {},
+            {"tcp_timestamps": 0},
+            {"tcp_tw_reuse": 1},
+            {"tcp_tw_reuse": 1, "port_range": (1024, 65535)},
+        )
+    ]
+    assert codes == ["destination_time_wait", "destination_range", "destination_range", "destination_leak"]
+
+
+def test_values_are_data() -> None:
+    (found,) = findings.find(sample(worst=(destination(25_974),)), rates())
+    assert found.values["used_percent"] == pytest.approx(92.005, abs=0.001)
+    assert found.values["used"] == 25_974
+    assert found.values["holder"] == "app.service"
+
+
+def test_what_is_not_known_is_left_out_and_said() -> None:
+    (found,) = findings.find(sample(worst=(destination(14_116, holder=None),)), rates())
+    assert "holder" not in found.values
+    assert advice.render(found).evidence.endswith("; mostly by its owner")
+    (found,) = findings.find(sample(listeners=(listener(129, unit=None),), somaxconn=None), no_rates())
+    assert advice.render(found).evidence == (
+        "129 wait, backlog 128, net.core.somaxconn ?, ? overflows/s on this host, held by uid 33"
+    )
+
+
+@pytest.mark.parametrize(
+    ("remote", "filter"),
+    [
+        ("10.0.0.5", "'dst 10.0.0.5:5432'"),
+        ("2001:db8::1", "'dst [2001:db8::1]:5432'"),
+        ("10.0.0.0/24", "'dport = :5432'"),
+        ("*", "'dport = :5432'"),
+    ],
+    ids=["ipv4", "ipv6", "masked", "not-shown"],
+)
+def test_filter_can_be_pasted_whatever_is_masked(remote: str, filter: str) -> None:
+    (found,) = findings.find(sample(worst=(destination(14_116, remote=remote),)), rates())
+    words = advice.render(found)
+    assert words.next_step.startswith(f"ss -tanp {filter} lists them (reads only); ")
+
+
+def test_translate_gets_whole_sentences_with_placeholders() -> None:
+    heard = []
+
+    def translate(sentence: str) -> str:
+        heard.append(sentence)
+        return sentence.replace("are used", "sind belegt")
+
+    (found,) = findings.find(sample(worst=(destination(19_762),)), rates())
+    assert advice.render(found, translate).what == "70% of the ports from 10.0.0.1 to 10.0.0.5:5432 sind belegt"
+    assert set(advice.WORDS["destination_range"]) <= set(heard)
+
+
+def test_braces_in_a_name_are_only_a_name() -> None:
+    assert advice.render(Finding("bind", 1, "{used}", {"used_percent": 91.0})).what == (
+        "bind() to {used} without a port finds 91% of the ports taken"
+    )
+
+
+@pytest.mark.parametrize("code", advice.WORDS)
+def test_next_step_is_safe(code: str) -> None:
+    """Nothing removed or useless, a side effect or none named, and nothing that a plugin's output can't carry."""
+    words = " ".join(advice.WORDS[code])
+    assert "tcp_tw_recycle" not in words
+    assert "tcp_fin_timeout" not in words
+    assert "|" not in words
+    assert "(side effect: " in words or "(reads only" in words
+    assert words.isascii()
+
+
+@pytest.mark.parametrize("code", advice.WORDS)
+def test_settings_exist(code: str) -> None:
+    for name in re.findall(r"net\.[a-z0-9_.]*[a-z0-9_]", " ".join(advice.WORDS[code])):
+        assert os.path.exists(f"/proc/sys/{name.replace('.', '/')}") or name.startswith("net.netfilter."), name
+
+
+@each_case
+def test_commands_of_ss_are_understood_by_ss(code: str, case: tuple[dict[str, Any], Rates, int, str]) -> None:
+    if shutil.which("ss") is None:
+        pytest.skip("needs ss of iproute2")
+    changes, per_second, _, _ = case
+    (found,) = findings.find(sample(**changes), per_second)
+    for command in re.findall(r"ss -[a-z]+(?: state [a-z0-9-]+| '[^']+')?", advice.render(found).next_step):
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), command

@@ -1,0 +1,113 @@
+"""check_tcp_errors: from a sample to its lines."""
+
+from argparse import Namespace
+from typing import Any
+
+import pytest
+
+from checks.check_tcp_errors import SPEC, judge
+from tcptide.model import Rates
+from tests.judging import lines, text
+from tests.samples import COUNTS, look, no_rates, point, rates
+
+
+def traffic(failed: float, retransmitted: float = 4.0, **others: float) -> Rates:
+    """50 opens a minute, of which `failed` fail; 1,000 segments a second, of which some are sent again."""
+    of_opens = {"active_opens": 20 / 60, "passive_opens": 30 / 60, "attempt_fails": failed / 60}
+    of_segments = {"out_segs": 1000.0, "retrans_segs": retransmitted, "syn_retransmits": 1.0, "orig_data_sent": 600.0}
+    return rates(**{**of_opens, **of_segments, **others})
+
+
+def said(per_second: Rates, *arguments: str, **changes: Any) -> list[str]:
+    return lines(SPEC, judge(look(**changes), per_second, point(), None, Namespace()), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("expected", "per_second", "arguments"),
+    [
+        pytest.param("OK - 0% of opens failed, 0.4% of segments retransmitted", traffic(0), (), id="ok-quiet"),
+        pytest.param("OK - no rates yet: first sample", no_rates(), (), id="ok-first-run"),
+        pytest.param("OK - no rates: the counters began anew", no_rates("reset"), (), id="ok-reset"),
+        pytest.param("OK - no rates: no sample of the last 15 min", no_rates("gap"), (), id="ok-gap"),
+        pytest.param("OK - no opens, no segments sent", rates(), (), id="ok-idle"),
+        pytest.param("OK - 4% of opens failed, 0.4% of segments retransmitted", traffic(2), (), id="ok-below-warn"),
+        pytest.param("WARNING - 6% of opens failed, 3 of 50 (limit 5%)", traffic(3), (), id="warn-above-warn"),
+        pytest.param("CRITICAL - 22% of opens failed, 11 of 50 (limit 20%)", traffic(11), (), id="crit-above-crit"),
+        pytest.param(
+            "OK - 23% of opens failed, 0.4% of segments retransmitted",
+            traffic(11, active_opens=16 / 60),
+            (),
+            id="ok-too-few-opens",
+        ),
+        pytest.param(
+            "WARNING - 3.1% of segments retransmitted, 1860 of 60000 (limit 3%)",
+            traffic(0, 31),
+            (),
+            id="warn-retransmits",
+        ),
+        pytest.param(
+            "CRITICAL - 11% of segments retransmitted, 6600 of 60000 (limit 10%)",
+            traffic(0, 110),
+            (),
+            id="crit-retransmits",
+        ),
+        pytest.param(
+            "OK - 0% of opens failed, 50% of segments retransmitted",
+            traffic(0, 8, out_segs=16.0),
+            (),
+            id="ok-too-few-segments",
+        ),
+        pytest.param(
+            "WARNING - accept queues overflow, 0.017 connections/s dropped (limit 0)",
+            traffic(0, listen_overflows=1 / 60),
+            (),
+            id="warn-one-overflow",
+        ),
+        pytest.param(
+            "CRITICAL - 22% of opens failed, 11 of 50 (limit 20%) (+2 more)",
+            traffic(11, 31, listen_overflows=1.0),
+            (),
+            id="crit-before-two-warnings",
+        ),
+        pytest.param(
+            "WARNING - 7 resets/s (limit 5)",
+            traffic(0, estab_resets=7.0),
+            ("-w", "resets_per_second=5"),
+            id="warn-told",
+        ),
+        pytest.param(
+            "WARNING - 0% of opens failed, 0 of 50 (allowed 1:)", traffic(0), ("-w", "1:"), id="warn-below-start"
+        ),
+    ],
+)
+def test_first_line(expected: str, per_second: Rates, arguments: tuple[str, ...]) -> None:
+    assert text(said(per_second, *arguments)[0]) == f"TCP_ERRORS {expected}"
+
+
+def test_perfdata_and_long_output() -> None:
+    assert said(traffic(11)) == [
+        "TCP_ERRORS CRITICAL - 22% of opens failed, 11 of 50 (limit 20%) | failed_open_percent=22%;5;20;0;100"
+        " retransmit_percent=0.4%;3;10;0;100 resets_per_second=0;;;0 listen_overflows_per_second=0;0;;0"
+        " syncookies_per_second=0;;;0 orphan_usage=0%;;;0;100 memory_usage=0.99%;;;0;100",
+        "opens in 60 s: 20 by this side, 30 by others, 11 failed",
+        "retransmitted without SYNs: 0.5% of the segments with data",
+        "22% of the opened connections failed: 11 of 50 opens in 60 s were refused, timed out or broke off; 3 wait in"
+        " SYN_SENT",
+        "-> ss -tnp state syn-sent (reads only) lists who gets no answer from whom; what is refused is gone at once:"
+        " look for a service that is down in the logs of what connects to it",
+    ]
+
+
+def test_first_run_leaves_the_rates_out() -> None:
+    assert said(no_rates()) == [
+        "TCP_ERRORS OK - no rates yet: first sample | orphan_usage=0%;;;0;100 memory_usage=0.99%;;;0;100"
+    ]
+
+
+def test_a_limit_that_is_near_is_found_without_a_state() -> None:
+    found = said(traffic(0), counters={**COUNTS, "sockstat.TCP.orphan": 60000})
+    assert found[0].startswith("TCP_ERRORS OK - ")
+    assert found[3] == (
+        "sockets without a process are at 91% of their limit: above it the kernel resets them: 60000 of 65536"
+        " (net.ipv4.tcp_max_orphans)"
+    )

@@ -1,0 +1,137 @@
+"""check_tcp_port_exhaustion: from a sample to its lines."""
+
+from argparse import Namespace
+from typing import Any
+
+import pytest
+
+from checks.check_tcp_port_exhaustion import SPEC, judge
+from tcptide.model import Destination, Forecast
+from tests.judging import lines, perfdata, text
+from tests.samples import destination, look, no_rates, point, sample
+
+SOON = Forecast("ports", 840.0, 480.0, 1200.0, None)
+
+
+def said(*arguments: str, forecast: Forecast | None = None, **changes: Any) -> list[str]:
+    judged = judge(look(**changes), no_rates(), point(), forecast, Namespace())
+    return lines(SPEC, judged, *arguments)
+
+
+def full(ports_used: int, **changes: Any) -> dict[str, Any]:
+    return {"worst": (destination(ports_used, **changes),)}
+
+
+@pytest.mark.parametrize(
+    ("expected", "changes", "arguments"),
+    [
+        pytest.param("OK - 3.9% of ports to 10.0.0.5:5432 used (1129/28231) by app.service", {}, (), id="ok-quiet"),
+        pytest.param("OK - no ephemeral port in use (0/28231)", {"worst": ()}, (), id="ok-none-in-use"),
+        pytest.param(
+            "OK - 69% of ports to 10.0.0.5:5432 used (19761/28231) by app.service", full(19761), (), id="ok-below-warn"
+        ),
+        pytest.param(
+            "WARNING - 70% of ports to 10.0.0.5:5432 used (19762/28231) by app.service",
+            full(19762),
+            (),
+            id="warn-above-warn",
+        ),
+        pytest.param(
+            "CRITICAL - 85% of ports to 10.0.0.5:5432 used (23997/28231) by app.service",
+            full(23997),
+            (),
+            id="crit-above-crit",
+        ),
+        pytest.param(
+            "CRITICAL - 99% of ports to 10.0.0.5:5432 used (28230/28231) by app.service",
+            full(28230),
+            (),
+            id="crit-one-port-left-is-not-100",
+        ),
+        pytest.param(
+            "CRITICAL - 100% of ports to 10.0.0.5:5432 used (28231/28231) by app.service",
+            full(28231),
+            (),
+            id="crit-exhausted",
+        ),
+        pytest.param(
+            "WARNING - 92% of ports to 10.0.0.5:5432 used (25974/28231)",
+            full(25974, holder=None),
+            ("-c", "worst_destination="),
+            id="warn-critical-cleared-and-nobody-known",
+        ),
+        pytest.param(
+            "WARNING - 91% of ports taken for bind() to 10.0.0.1 (limit 90%)",
+            {"bind": (("10.0.0.1", 91.4),)},
+            (),
+            id="warn-bind",
+        ),
+        pytest.param(
+            "CRITICAL - 92% of ports to 10.0.0.5:5432 used (25974/28231) by app.service (+1 more)",
+            {**full(25974), "bind": (("10.0.0.1", 92.0),)},
+            (),
+            id="crit-destination-and-bind",
+        ),
+        pytest.param(
+            "CRITICAL - 92% of ports to [2001:db8:1000:2000:3000:4000:5000:60]:5432 used by app.service",
+            full(25974, remote="2001:db8:1000:2000:3000:4000:5000:60"),
+            (),
+            id="crit-long-address-costs-the-numbers",
+        ),
+        pytest.param(
+            "UNKNOWN - ports in use cannot be seen by psutil",
+            {"method": "psutil", "ports": None},
+            (),
+            id="unknown-unseen",
+        ),
+    ],
+)
+def test_first_line(expected: str, changes: dict[str, Any], arguments: tuple[str, ...]) -> None:
+    first = said(*arguments, **changes)[0]
+    assert text(first) == f"TCP_PORT_EXHAUSTION {expected}"
+    assert len(text(first)) <= 120
+
+
+def test_the_line_that_wakes_somebody() -> None:
+    first = said(forecast=SOON, **full(25974))[0]
+    assert first == (
+        "TCP_PORT_EXHAUSTION CRITICAL - 92% of ports to 10.0.0.5:5432 used (25974/28231) by app.service,"
+        " full in 8-20 min | worst_destination=92%;70;85;0;100 worst_bind=4.2%;90;;0;100"
+        " worst_destination_ports=25974;;;0;28231 capacity=28231;;;0;28232 barred_ports=1;;;0;28232"
+        " exhaustion_seconds=840s;;;0"
+    )
+
+
+def test_without_a_forecast_there_is_no_time() -> None:
+    first = said()[0]
+    assert "exhaustion_seconds" not in first
+    assert perfdata(first)[0] == "worst_destination=3.99%;70;85;0;100"
+
+
+def test_long_output() -> None:
+    worst = (destination(25974, reusable=120), Destination("10.0.0.1", "10.0.0.6", 6379, 41, 0, 0.145, None))
+    assert said(worst=worst, bind=(("10.0.0.1", 93.0),))[1:] == [
+        "WARNING: 93% of ports taken for bind() to 10.0.0.1 (limit 90%)",
+        "to 10.0.0.5:5432 from 10.0.0.1: 92%, 25974 ports, 120 more to be taken over, app.service",
+        "to 10.0.0.6:6379 from 10.0.0.1: 0.1%, 41 ports",
+        "bind: 10.0.0.1 93%",
+        "92% of the ports from 10.0.0.1 to 10.0.0.5:5432 are used: 25974 of 28231, 120 more in TIME_WAIT that connect()"
+        " may take over, mostly by app.service",
+        "-> sysctl -w net.ipv4.ip_local_port_range='10240 65535' adds ports (side effect: a service that listens above"
+        " 10240 may find its port taken: list such ports in net.ipv4.ip_local_reserved_ports first); lasting cure: a"
+        " connection pool or keep-alive in app.service",
+        "bind() to 10.0.0.1 without a port finds 93% of the ports taken: 28232 ports in the range, 1 barred by"
+        " listeners and explicit bind(); at 100% bind() fails with EADDRINUSE, whatever the destination",
+        "-> have the program set IP_BIND_ADDRESS_NO_PORT before bind() (side effect: its port is known only after"
+        " connect()); ss -tanp 'src 10.0.0.1' lists who holds the ports",
+    ]
+
+
+def test_sample_without_ports_has_no_perfdata() -> None:
+    assert said(ports=None, method="psutil") == ["TCP_PORT_EXHAUSTION UNKNOWN - ports in use cannot be seen by psutil"]
+
+
+def test_judge_leaves_the_sample_alone() -> None:
+    seen = sample()
+    judge(look(), no_rates(), point(), None, Namespace())
+    assert seen == sample()

@@ -1,0 +1,118 @@
+"""The files that people copy: what Icinga makes of them, and that cron's line runs as its user."""
+
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from checks.options import COMMON
+from checks.spec import CheckSpec
+from tcptide.store import Reader
+from tests.worlds import run
+
+from .test_packaging import SCRIPTS, TREE
+
+CHECKS = [name for name in SCRIPTS if name.startswith("check_")]
+
+ICINGA = """\
+const NodeName = "here"
+const ZoneName = NodeName
+const PluginContribDir = "/usr/lib/nagios/plugins"
+include <itl>
+object Endpoint NodeName { }
+object Zone ZoneName { endpoints = [ NodeName ] }
+object Host "web1" { check_command = "dummy" }
+"""
+
+
+def icinga_snippet() -> str:
+    """The service of the README."""
+    with open(f"{TREE}/README.md", encoding="utf-8") as file:
+        text = file.read()
+    found = re.search(r"^    apply Service.*?^    }$", text, re.MULTILINE | re.DOTALL)
+    assert found, "README.md shows no Icinga service"
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def icinga_objects() -> Iterator[dict[tuple[str, str], dict[str, Any]]]:
+    """What Icinga 2 makes of contrib/icinga and the README's service: (type, name) -> properties."""
+    icinga = shutil.which("icinga2", path="/usr/sbin:/usr/bin")
+    if icinga is None:
+        pytest.skip("needs Icinga 2: apt install icinga2-bin icinga2-common")
+    with tempfile.TemporaryDirectory(prefix="tcptide-icinga-", dir="/tmp") as folder:
+        shutil.copy(f"{TREE}/contrib/icinga/tcptide.conf", folder)
+        with open(f"{folder}/icinga2.conf", "w") as file:
+            file.write(f'{ICINGA}include "tcptide.conf"\n{icinga_snippet()}\n')
+        command = [icinga, "daemon", "--validate", "--config", f"{folder}/icinga2.conf"]
+        for name in ("ConfigDir", "DataDir", "LogDir", "CacheDir", "SpoolDir", "InitRunDir"):
+            os.makedirs(f"{folder}/{name}")
+            command += ["--define", f"{name}={folder}/{name}"]
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "--recursive", "nagios:", folder], check=True)
+        else:
+            command += ["--define", f"RunAsUser={os.getuid()}", "--define", f"RunAsGroup={os.getgid()}"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        with open(f"{folder}/CacheDir/icinga2.debug", "rb") as cache:
+            objects = [json.loads(text) for text in netstrings(cache.read())]
+    yield {(each["type"], each["name"]): each["properties"] for each in objects}
+
+
+def netstrings(data: bytes) -> Iterator[bytes]:
+    while data:
+        length, _, rest = data.partition(b":")
+        yield rest[: int(length)]
+        data = rest[int(length) + 1 :]
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_icinga_command_takes_the_options_of(name: str, icinga_objects: dict[tuple[str, str], dict[str, Any]]) -> None:
+    spec: CheckSpec = importlib.import_module(f"checks.{name}").SPEC
+    command = icinga_objects["CheckCommand", spec.key]
+    assert command["command"] == [f"/usr/lib/nagios/plugins/{name}"]
+    assert command["arguments"] == {
+        option.flags[-1]: {
+            "value": f"${spec.key}_{option.flags[-1].removeprefix('--').replace('-', '_')}$",
+            "description": option.help,
+        }
+        for option in (*spec.options, *COMMON)
+        if option.flags[-1] != "--output"  # Icinga reads text
+    }
+
+
+def test_icinga_makes_the_services_of_the_readme(icinga_objects: dict[tuple[str, str], dict[str, Any]]) -> None:
+    commands = {properties["check_command"] for (kind, _), properties in icinga_objects.items() if kind == "Service"}
+    assert commands == {name.removeprefix("check_") for name in CHECKS}
+
+
+def cron_lines() -> list[str]:
+    with open(f"{TREE}/contrib/cron/tcptide", encoding="ascii") as file:
+        text = file.read()
+    assert text.endswith("\n"), "cron ignores a line without an end"
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+def test_cron_file_runs_a_sample_each_minute() -> None:
+    (line,) = cron_lines()
+    assert line.startswith("* * * * * nagios /opt/tcptide/bin/tcptide sample ")
+    assert "%" not in line, "cron makes a line's end of it"
+
+
+@pytest.mark.root
+def test_cron_line_stores_a_sample_as_its_user(script: Callable[[str], str], agents_state_dir: str) -> None:
+    user, command = cron_lines()[0].split(maxsplit=6)[5:]
+    command = command.replace("/opt/tcptide/bin/tcptide", script("tcptide"))
+    environment = {"PATH": "/usr/bin:/bin", "SHELL": "/bin/sh", "TCPTIDE_STATE_DIR": agents_state_dir}
+    done = run(["/bin/sh", "-c", command], user=user, environ=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with Reader(agents_state_dir) as reader:
+        (source,) = reader.sources()
+        assert reader.latest(source.name) is not None

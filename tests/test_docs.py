@@ -1,0 +1,127 @@
+"""The pages say what the executables do: help, metrics and defaults are theirs, and every command shown is run.
+
+`python -m tests.test_docs` writes the help and the metrics into the pages.
+"""
+
+import importlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from checks.spec import CheckSpec, Metric
+
+from .test_packaging import SCRIPTS, TREE
+
+CHECKS = [name for name in SCRIPTS if name.startswith("check_")]
+PAGES = ["README.md", *(f"docs/{name}" for name in sorted(os.listdir(f"{TREE}/docs")) if name.endswith(".md"))]
+FIRST_LINE = re.compile(r"(?P<service>[A-Z_]+) (OK|WARNING|CRITICAL|UNKNOWN) - (?P<text>[^|]*)(\| (?P<perfdata>.+))?")
+
+
+def page(name: str) -> str:
+    with open(f"{TREE}/{name}", encoding="utf-8") as file:
+        return file.read()
+
+
+def section(text: str, title: str) -> str:
+    """What stands below a heading, up to the next one of its rank."""
+    return text.partition(f"\n## {title}\n\n")[2].partition("\n## ")[0].strip("\n")
+
+
+def examples(name: str) -> Iterator[tuple[str, str]]:
+    """Commands of indented blocks, `$ command`, each with the first line of what it is shown to print."""
+    lines = page(name).split("\n")
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith("    $ "):
+            shown = following.strip()
+            yield line.removeprefix("    $ "), "" if shown.startswith("$ ") else shown
+
+
+def check_spec(name: str) -> CheckSpec:
+    found: CheckSpec = importlib.import_module(f"checks.{name}").SPEC
+    return found
+
+
+def metrics_table(spec: CheckSpec) -> str:
+    rows = ["| label | unit | warning / critical | meaning |", "| --- | --- | --- | --- |"]
+    return "\n".join([*rows, *(_row(spec, metric) for metric in spec.metrics)])
+
+
+def _row(spec: CheckSpec, metric: Metric) -> str:
+    bounds = ["none" if bound is None else f"{bound:g}" for bound in spec.levels(metric.label)]
+    levels = "" if bounds == ["none", "none"] else " / ".join(bounds)
+    return f"| `{metric.label}` | {metric.unit} | {levels} | {metric.help} |"
+
+
+def help_block(name: str, script: Callable[[str], str]) -> str:
+    done = subprocess.run([script(name), "--help"], env={}, check=False, capture_output=True, text=True, timeout=30)
+    return "\n".join(f"    {line}".rstrip() for line in done.stdout.rstrip().split("\n"))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_page_shows_the_help(name: str, script: Callable[[str], str]) -> None:
+    assert section(page(f"docs/{name}.md"), "Options") == help_block(name, script)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_page_lists_the_metrics(name: str) -> None:
+    assert section(page(f"docs/{name}.md"), "Metrics").startswith(metrics_table(check_spec(name)) + "\n\n")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_shown_commands_run(name: str, tmp_path: str, script: Callable[[str], str]) -> None:
+    environment = {
+        "PATH": f"{os.path.dirname(script('tcptide'))}:/usr/bin:/bin",
+        "TCPTIDE_STATE_DIR": f"{tmp_path}/state",
+    }
+    os.mkdir(f"{tmp_path}/state")
+    for command, shown in examples(name):
+        assert shlex.split(command)[0] in SCRIPTS, command
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True, timeout=60
+        )
+        printed, documented = FIRST_LINE.match(done.stdout), FIRST_LINE.match(shown)
+        if documented is None:
+            assert (done.returncode, done.stderr) == (0, ""), command
+            continue
+        assert printed, f"{command}: {done.stdout}{done.stderr}"
+        assert printed["service"] == documented["service"], command
+        assert "usage" not in printed["text"], command
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_shown_lines_are_possible(name: str) -> None:
+    """The first lines of checks on a page, examples of alarms too: their labels, and the length that a text carries."""
+    for line in page(name).split("\n"):
+        found = FIRST_LINE.fullmatch(line.strip())
+        if found:
+            spec = check_spec(f"check_{found['service'].lower()}")
+            labels = re.findall(r"(\w+)=", found["perfdata"] or "")
+            assert labels == [metric.label for metric in spec.metrics if metric.label in labels], line
+            assert len(line.strip().partition(" | ")[0]) <= 120, line
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_to_files(name: str) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page(name)):
+        assert os.path.exists(os.path.join(TREE, os.path.dirname(name), target)), target
+
+
+def _refresh() -> None:
+    bin_folder = os.path.dirname(sys.executable)
+    for name in SCRIPTS:
+        text = page(f"docs/{name}.md")
+        text = text.replace(section(text, "Options"), help_block(name, lambda name: f"{bin_folder}/{name}"))
+        if name in CHECKS:
+            old_table = section(text, "Metrics").partition("\n\n")[0]
+            text = text.replace(old_table, metrics_table(check_spec(name)))
+        with open(f"{TREE}/docs/{name}.md", "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+if __name__ == "__main__":
+    _refresh()

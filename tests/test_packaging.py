@@ -1,0 +1,162 @@
+"""What a monitored host gets: the wheel and the sdist, built from a copy of the tree without network."""
+
+import ast
+import configparser
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+import tcptide
+
+TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+NOT_SOURCE = (".git", ".venv", ".state", "build", "dist", "*.egg-info", "__pycache__", ".*_cache")
+
+SETUP = configparser.ConfigParser()
+SETUP.read(os.path.join(TREE, "setup.cfg"))
+SCRIPTS = [line.partition("=")[0].strip() for line in SETUP["options.entry_points"]["console_scripts"].split("\n")[1:]]
+#: Where each package folder of the tree lies in site-packages.
+FOLDERS = {
+    "tcptide": "tcptide",
+    "checks": "tcptide/checks",
+    "reporter": "tcptide/reporter",
+    "templates": "tcptide/templates",
+}
+
+
+class Built(NamedTuple):
+    wheel: str
+    sdist: str
+
+
+def run(*command: str, cwd: str = "/") -> subprocess.CompletedProcess[str]:
+    """A command with an empty environment, as a scheduler starts it."""
+    return subprocess.run(command, check=False, cwd=cwd, env={}, capture_output=True, text=True, timeout=120)
+
+
+def files_under(folder: str) -> Iterator[str]:
+    for path, _, names in os.walk(os.path.join(TREE, folder)):
+        for name in names:
+            if not name.endswith(".pyc"):
+                yield os.path.relpath(os.path.join(path, name), TREE)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The sdist of the tree, and the wheel that is built from the sdist."""
+    copy = str(tmp_path_factory.mktemp("dist") / "tree")
+    shutil.copytree(TREE, copy, ignore=shutil.ignore_patterns(*NOT_SOURCE))
+    done = run(sys.executable, "-m", "build", "--no-isolation", "--outdir", f"{copy}/out", cwd=copy)
+    assert done.returncode == 0, done.stdout + done.stderr
+    version = tcptide.__version__
+    return Built(f"{copy}/out/tcptide-{version}-py3-none-any.whl", f"{copy}/out/tcptide-{version}.tar.gz")
+
+
+@pytest.fixture(scope="module")
+def host(built: Built, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The bin folder of an environment that holds the wheel, what it requires without extras, and nothing else."""
+    home = str(tmp_path_factory.mktemp("host"))
+    assert run(sys.executable, "-m", "venv", "--without-pip", home).returncode == 0
+    site = run(f"{home}/bin/python", "-c", "import site; print(site.getsitepackages()[0])").stdout.strip()
+    with zipfile.ZipFile(built.wheel) as wheel:
+        metadata = wheel.read(f"tcptide-{tcptide.__version__}.dist-info/METADATA").decode()
+    for required in re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", metadata, re.MULTILINE):
+        for file in importlib.metadata.files(required) or ():
+            if file.parts[0] != "..":
+                target = os.path.join(site, str(file))
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                shutil.copyfile(str(file.locate()), target)
+    pip = (sys.executable, "-m", "pip", "--python", f"{home}/bin/python", "install", "--no-deps", "--no-index")
+    done = run(*pip, built.wheel)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return f"{home}/bin"
+
+
+def test_wheel_ships_every_file_of_every_package_folder(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as wheel:
+        shipped = {name for name in wheel.namelist() if name.startswith("tcptide/")}
+    sources = {FOLDERS[folder] + file.removeprefix(folder) for folder in FOLDERS for file in files_under(folder)}
+    assert shipped == sources
+
+
+def test_wheel_puts_nothing_but_tcptide_at_the_top_level(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as wheel:
+        assert {name.partition("/")[0] for name in wheel.namelist()} == {
+            "tcptide",
+            f"tcptide-{tcptide.__version__}.dist-info",
+        }
+
+
+@pytest.mark.parametrize("folder", ["contrib", "docs", "tests", "templates", "bench", ".ci"])
+def test_sdist_holds_every_file_of(folder: str, built: Built) -> None:
+    top = f"tcptide-{tcptide.__version__}/"
+    with tarfile.open(built.sdist) as sdist:
+        held = {name.removeprefix(top) for name in sdist.getnames()}
+    assert set(files_under(folder)) <= held
+
+
+def test_changelog_tells_of_the_version_at_its_top() -> None:
+    with open(os.path.join(TREE, "CHANGELOG.md"), encoding="utf-8") as file:
+        versions = re.findall(r"^## \[(\d.*?)\]", file.read(), re.MULTILINE)
+    assert versions[0] == tcptide.__version__
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_installed_script_names_the_version(name: str, host: str) -> None:
+    done = run(f"{host}/{name}", "--version")
+    assert (done.stdout, done.stderr) == (f"{name} {tcptide.__version__}\n", "")
+    assert done.returncode == (3 if name.startswith("check_") else 0)
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if name.startswith("check_tcp_")])
+def test_check_works_without_any_extra(name: str, host: str, tmp_path: str) -> None:
+    done = run(f"{host}/{name}", "--state-dir", f"{tmp_path}")
+    assert done.stderr == ""
+    assert re.match(rf"{name.removeprefix('check_').upper()} (OK|WARNING|CRITICAL) - ", done.stdout)
+
+
+def test_report_without_its_extra_names_what_to_install(host: str, tmp_path: str) -> None:
+    done = run(f"{host}/tcptide-report", "--state-dir", f"{tmp_path}", "--output", f"{tmp_path}/report.html")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [done.stderr.strip()]
+    assert "tcptide[report]" in done.stderr
+
+
+def imported_names(path: str) -> Iterator[str]:
+    with open(os.path.join(TREE, path), encoding="utf-8") as file:
+        tree = ast.parse(file.read(), path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_no_source_imports_a_folder_by_both_of_its_names() -> None:
+    """`checks.frame` and `tcptide.checks.frame` would be two modules with two sets of types."""
+    sources = [file for folder in (*FOLDERS, "tests", "bench") for file in files_under(folder) if file.endswith(".py")]
+    assert "checks/__init__.py" in sources
+    wrong = ("tcptide.checks", "tcptide.reporter", "tcptide.templates")
+    assert [(file, name) for file in sources for name in imported_names(file) if f"{name}.".startswith(wrong)] == []
+
+
+def test_tests_load_the_folders_by_their_names_in_the_tree_only() -> None:
+    assert [name for name in sys.modules if name.startswith(("tcptide.checks", "tcptide.reporter"))] == []
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_installed_script_loads_the_folders_by_their_installed_names_only(name: str, host: str) -> None:
+    """Even when it is started in the tree, where `checks` could be imported."""
+    done = run(f"{host}/python", "-v", f"{host}/{name}", "--help", cwd=TREE)
+    loaded = set(re.findall(r"^import '(\S+)'", done.stderr, re.MULTILINE))
+    assert done.returncode == (3 if name.startswith("check_") else 0)
+    assert "tcptide" in loaded
+    assert [name for name in loaded if name.partition(".")[0] in ("checks", "reporter", "templates")] == []

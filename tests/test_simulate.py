@@ -1,0 +1,196 @@
+"""The simulated host behaves like one, and its history goes the way of a real one's."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import mean
+from typing import Any
+
+import pytest
+
+from tcptide.clock import SystemClock
+from tcptide.config import Retention
+from tcptide.model import STATES, Sample
+from tcptide.series import COUNTERS, SERIES, point_of
+from tcptide.simulate import samples, simulate
+from tcptide.simulated_host import DAY_SECONDS, INCIDENTS, Host, Incident, place
+from tcptide.store import Reader
+
+from . import worlds
+
+MONDAY = 1_800_230_400.0  # 2027-01-18 00:00 UTC
+HOUR = 3600.0
+
+
+def history(seconds: float, *incidents: Incident, seed: int = 1, since: float = MONDAY) -> list[Sample]:
+    return list(samples(Host(seed, since - DAY_SECONDS, incidents), since, since + seconds, 60))
+
+
+def value(sample: Sample, name: str) -> float:
+    found = point_of(sample).values[name]
+    assert found is not None
+    return found
+
+
+def averages(of: Sequence[Sample], name: str) -> float:
+    return mean(value(sample, name) for sample in of)
+
+
+def test_a_seed_is_a_history() -> None:
+    assert history(6 * HOUR) == history(6 * HOUR)
+    assert history(6 * HOUR) != history(6 * HOUR, seed=2)
+
+
+def test_every_sample_is_whole_and_says_that_it_is_simulated() -> None:
+    for sample in history(DAY_SECONDS)[::97]:
+        assert sample.origin.simulated
+        assert set(sample.states) == set(STATES)
+        assert [series.name for series in SERIES if series.get(sample) is None] == []
+
+
+def test_counters_never_go_down() -> None:
+    points = [point_of(sample).values for sample in history(6 * HOUR)]
+    for name in COUNTERS:
+        values = [values[name] or 0 for values in points]
+        assert values == sorted(values), name
+
+
+def test_time_wait_is_its_rate_times_60_seconds() -> None:
+    of = history(2 * HOUR, since=MONDAY + 9 * HOUR)
+    seconds = of[-1].origin.boottime_seconds - of[0].origin.boottime_seconds
+    per_second = (value(of[-1], "time_wait_created") - value(of[0], "time_wait_created")) / seconds
+    assert averages(of, "time_wait") == pytest.approx(60 * per_second, rel=0.03)
+
+
+def test_days_and_weeks_have_a_rhythm() -> None:
+    of = history(7 * DAY_SECONDS)
+    night = averages(of[2 * 60 : 4 * 60], "total")
+    noon = averages(of[10 * 60 : 12 * 60], "total")
+    sunday = averages(of[(6 * 24 + 10) * 60 : (6 * 24 + 12) * 60], "total")
+    assert 3 * night < noon
+    assert 0.3 * noon < sunday < 0.6 * noon
+
+
+@pytest.mark.parametrize(
+    "kind, name, during",
+    [
+        pytest.param("leak", "close_wait", 1500.0, id="leak"),
+        pytest.param("flood", "syn_recv", 480.0, id="flood"),
+        pytest.param("port-exhaustion", "worst_destination", 60.0, id="port-exhaustion"),
+        pytest.param("accept-queue", "worst_listener", 95.0, id="accept-queue"),
+    ],
+)
+def test_an_incident_is_seen_while_it_lasts(kind: str, name: str, during: float) -> None:
+    begins, ends = MONDAY + 10 * HOUR, MONDAY + 14 * HOUR
+    of = history(20 * HOUR, Incident(kind, begins, ends, INCIDENTS[kind][2]))
+    inside = [
+        sample for sample in of if begins <= sample.origin.wall_seconds - 1.2 and sample.origin.wall_seconds < ends
+    ]
+    outside = [sample for sample in of if not begins <= sample.origin.wall_seconds < ends + 2]
+    assert averages(inside, name) > during
+    assert max(value(sample, name) for sample in outside) < during / 8
+
+
+def test_a_destination_comes_near_its_last_port_and_not_beyond() -> None:
+    begins, ends = MONDAY + 10 * HOUR, MONDAY + 14 * HOUR
+    subject = INCIDENTS["port-exhaustion"][2]
+    of = history(20 * HOUR, Incident("port-exhaustion", begins, ends, subject))
+    worst = max((sample.ports.worst[0] for sample in of if sample.ports), key=lambda one: one.ports_used)
+    assert f"{worst.remote}:{worst.remote_port}" == subject
+    assert 95 < worst.utilisation_percent <= 100
+
+
+def test_nothing_is_sampled_in_a_gap() -> None:
+    gap = Incident("gap", MONDAY + HOUR, MONDAY + 2 * HOUR, "sampler")
+    of = history(3 * HOUR, gap)
+    assert len(of) == 120
+    assert not [sample for sample in of if gap.begins_seconds <= sample.origin.wall_seconds < gap.ends_seconds]
+    assert value(of[60], "passive_opens") - value(of[59], "passive_opens") > 3000  # the host went on
+
+
+@pytest.mark.parametrize("days", [1, 14, 60])
+def test_incidents_come_once_a_fortnight_and_one_at_a_time(days: int) -> None:
+    for seed in range(20):
+        placed = place(list(INCIDENTS), MONDAY, MONDAY + days * DAY_SECONDS, seed)
+        assert len(placed) == len(INCIDENTS) * max(1, round(days / 14))
+        assert {one.kind for one in placed} == set(INCIDENTS)
+        ends = [MONDAY, *(time for one in placed for time in one[1:3]), MONDAY + days * DAY_SECONDS]
+        assert ends == sorted(ends)
+        assert all(one.ends_seconds - one.begins_seconds >= 500 for one in placed)
+
+
+def test_an_old_part_leaves_only_rollups(state_dir: str) -> None:
+    until = MONDAY + 6 * DAY_SECONDS + 420  # neither end is on a quarter of an hour
+    since = MONDAY + 180
+    retention = Retention(raw_days=1, rollup_days=4, event_days=4)
+    written = simulate(state_dir, SystemClock(), since=since, until=until, seed=1, incidents=(), retention=retention)
+    assert written == 5 * 288 - 1 + 1440 + 7
+    with Reader(state_dir) as reader:
+        points = reader.points("host", 0, 1e10)
+        rollups = reader.rollups("host", "mean", 0, 1e10)
+    assert points[0].wall_seconds >= until - DAY_SECONDS - 900
+    assert len(points) == pytest.approx(1440, abs=20)
+    assert len(rollups) == pytest.approx(4 * 96, abs=2)
+    assert rollups[-1].quarter == until // 900 - 1
+    assert {rollup.samples for rollup in rollups} == {3, 15}
+    assert {round(rollup.covered_seconds / 100) for rollup in rollups} == {9}
+
+
+def test_a_simulation_needs_a_state_of_its_own(state_dir: str, script: Callable[[str], str]) -> None:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        done = worlds.run([script("tcptide"), *arguments, "--state-dir", state_dir])
+        return done.returncode, done.stdout, done.stderr
+
+    simulation = ("simulate", "--days", "1", "--seed", "1", "--incidents", "none", "--until", "2027-01-19")
+    assert run(*simulation) == (0, f"SIMULATED: 1440 samples of 1 days, 0 incidents, in {state_dir}\n", "")
+    own = "a simulation needs a state of its own, see --state-dir"
+    assert run(*simulation) == (1, "", f"tcptide simulate: {state_dir}: holds a simulated history; {own}\n")
+    assert run("sample") == (1, "", f"tcptide sample: no history: {state_dir}: holds a simulated history\n")
+    for name in os.listdir(state_dir):
+        os.remove(os.path.join(state_dir, name))
+    assert run("sample") == (0, "", "")
+    assert run(*simulation) == (1, "", f"tcptide simulate: {state_dir}: holds real samples; {own}\n")
+
+
+def test_labels_tell_the_truth(state_dir: str, script: Callable[[str], str], tmp_path: Any) -> None:
+    labels = str(tmp_path / "labels.json")
+    arguments = ["--days", "1", "--seed", "5", "--until", "2027-01-19T00:00Z", "--incidents", "flood,gap"]
+    worlds.run(
+        [script("tcptide"), "simulate", "--state-dir", state_dir, "--labels", labels, *arguments]
+    ).check_returncode()
+    with open(labels) as file:
+        said = json.load(file)
+    assert (said["seed"], said["since"], said["until"]) == (5, MONDAY, MONDAY + DAY_SECONDS)
+    placed = {one["kind"]: one for one in said["incidents"]}
+    with Reader(state_dir) as reader:
+        points = reader.points("host", 0, 1e10)
+    high = [point.wall_seconds for point in points if (point.values["syn_recv"] or 0) > 400]
+    assert high[0] == pytest.approx(placed["flood"]["begins_seconds"], abs=62)
+    assert high[-1] == pytest.approx(placed["flood"]["ends_seconds"], abs=62)
+    pauses = [
+        (earlier.wall_seconds, later.wall_seconds)
+        for earlier, later in pairwise(points)
+        if later.wall_seconds - earlier.wall_seconds > 120
+    ]
+    assert len(pauses) == 1
+    assert pauses[0] == pytest.approx((placed["gap"]["begins_seconds"], placed["gap"]["ends_seconds"]), abs=62)
+
+
+def test_labels_that_cannot_be_written_are_named(state_dir: str, script: Callable[[str], str]) -> None:
+    argv = [
+        script("tcptide"),
+        "simulate",
+        "--days",
+        "1",
+        "--seed",
+        "1",
+        "--state-dir",
+        state_dir,
+        "--labels",
+        "/nowhere/x",
+    ]
+    done = worlds.run(argv)
+    said = "tcptide simulate: --labels /nowhere/x: No such file or directory\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    assert os.listdir(state_dir) == []
