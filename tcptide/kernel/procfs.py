@@ -218,6 +218,13 @@ class ProcFs:
         """The inode number of this network namespace, as `lsns` shows it; the kernel uses numbers again."""
         return self._inode("self/ns/net")
 
+    def security_context(self) -> str | None:
+        """The SELinux context or the AppArmor profile of this process; None with neither (reading gives EINVAL)."""
+        try:
+            return (self._optional("self/attr/current", _stripped) or "").rstrip("\0") or None
+        except SourceError:
+            return None
+
     def _inode(self, name: str) -> int | None:
         try:
             return os.stat(f"{self.root}/{name}").st_ino
