@@ -3,11 +3,16 @@
 import json
 import os
 import signal
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from tcptide import history, snapshot, statefiles
+from tcptide.clock import SYSTEM, Clock
 from tcptide.model import (
     STATES,
     Destination,
@@ -15,12 +20,17 @@ from tcptide.model import (
     Limits,
     Lingering,
     Listener,
+    Look,
     Origin,
     Ports,
     Sample,
     TcpInfo,
 )
+from tcptide.statefiles import DATABASE, StateError
+from tcptide.store import Reader
 from tcptide.writer import Writer
+
+TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 BOOT = "6f1c1f6e-0d5f-4b5c-9a8b-3f2b6c1d2e3f"
 COOKIE = 4097
@@ -156,3 +166,65 @@ def kill_in_transaction(directory: str) -> None:
         work()
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert os.path.getsize(os.path.join(directory, "tcptide.db-journal")) > 0
+
+
+def store_samples(directory: str, *samples: Sample) -> None:
+    with statefiles.lock(directory, SYSTEM, 1), Writer(directory) as writer:
+        history.extend(writer, samples)
+
+
+def sql(directory: str, *statements: str) -> list[object]:
+    connection = sqlite3.connect(os.path.join(directory, DATABASE))
+    rows: list[object] = []
+    for statement in statements:
+        rows = connection.execute(statement).fetchall()
+    connection.commit()
+    connection.close()
+    return rows
+
+
+def refusal(work: Callable[[], object], kind: type[StateError] = StateError) -> str:
+    """What the error of exactly this kind says."""
+    with pytest.raises(kind) as caught:
+        work()
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+def latest(directory: str) -> Sample | None:
+    with Reader(directory) as reader:
+        return reader.latest("host")
+
+
+def look(
+    directory: str, clock: Clock = SYSTEM, take: Callable[[], Sample] | None = None, age: float = 0, **options: Any
+) -> Look:
+    """A look that begins when it is asked for, at most `age` seconds old."""
+
+    def now() -> Sample:
+        return make_sample(wall_seconds=clock.wall(), boottime_seconds=clock.boottime())
+
+    defaults = {"boot_id": BOOT, "netns_cookie": COOKIE, "timeout_seconds": 8, "max_age_seconds": age}
+    return snapshot.look(directory, "host", take or now, clock, **{**defaults, **options})
+
+
+def never() -> Sample:
+    raise AssertionError("looked, though a fresh sample was there")
+
+
+def outcome(directory: str, **options: Any) -> tuple[bool, list[str]]:
+    """(stored, notices) of a look, the directory's path cut out."""
+    found = look(directory, **options)
+    return found.stored, [notice.replace(directory, "DIR") for notice in found.notices]
+
+
+def rows(directory: str) -> int:
+    with Reader(directory) as reader:
+        return len(reader.points("host", 0, 1e12))
+
+
+def put(directory: str, name: str, content: str = "") -> str:
+    path = os.path.join(directory, name)
+    with open(path, "w") as file:
+        file.write(content)
+    return path

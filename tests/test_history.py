@@ -11,13 +11,13 @@ from tcptide.model import Point, Sample, Verdict
 from tcptide.statefiles import DATABASE, StateError
 from tcptide.store import DamagedError, Reader
 from tcptide.writer import PRUNE_ROWS, Writer
-from tests.storing import WALL, HandClock, make_sample
+from tests.storing import WALL, HandClock, latest, make_sample
 
 QUARTER = int(WALL // 900)
 DAY = 1440  # minutes
 
 
-def store_samples(directory: str, *samples: Sample, retention: Retention = history.DEFAULT_RETENTION) -> list[bool]:
+def append_each(directory: str, *samples: Sample, retention: Retention = history.DEFAULT_RETENTION) -> list[bool]:
     """Each opened, appended and closed as a check does it."""
     rows = []
     for sample in samples:
@@ -32,15 +32,10 @@ def counts(directory: str) -> dict[str, int]:
         return {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
 
 
-def latest(directory: str) -> Sample | None:
-    with Reader(directory) as reader:
-        return reader.latest("host")
-
-
 def test_a_row_is_due_after_three_quarters_of_the_interval(state_dir: str) -> None:
     minutes = (0, 0.5, 0.74, 0.75, 1.4, 1.5, 9)
     samples = [make_sample(minute) for minute in minutes]
-    assert store_samples(state_dir, *samples) == [True, False, False, True, False, True, True]
+    assert append_each(state_dir, *samples) == [True, False, False, True, False, True, True]
     assert latest(state_dir) == samples[-1]
     with Reader(state_dir) as reader:
         points = reader.points("host", 0, 1e10)
@@ -48,7 +43,7 @@ def test_a_row_is_due_after_three_quarters_of_the_interval(state_dir: str) -> No
 
 
 def test_latest_is_replaced_though_no_row_is_due(state_dir: str) -> None:
-    store_samples(state_dir, make_sample(0), make_sample(0.1))
+    append_each(state_dir, make_sample(0), make_sample(0.1))
     assert latest(state_dir) == make_sample(0.1)
 
 
@@ -58,17 +53,18 @@ def test_latest_is_replaced_though_no_row_is_due(state_dir: str) -> None:
         pytest.param({"boottime_seconds": 5.0, "boot_id": "other"}, True, id="due-after-a-boot"),
         pytest.param({"wall_seconds": WALL - 86400}, True, id="due-though-the-wall-clock-stepped-back"),
         pytest.param({"wall_seconds": WALL + 9e4, "boottime_seconds": 1_000_001.0}, False, id="not-by-a-step-forward"),
+        pytest.param({"boottime_seconds": 999_000.0}, True, id="due-in-another-time-namespace"),
         pytest.param({"source": "netns-1", "boottime_seconds": 1_000_001.0}, True, id="due-for-each-source"),
     ],
 )
 def test_what_makes_a_row_due(state_dir: str, changes: dict[str, object], row: bool) -> None:
-    assert store_samples(state_dir, make_sample(0), make_sample(1, **changes)) == [True, row]
+    assert append_each(state_dir, make_sample(0), make_sample(1, **changes)) == [True, row]
 
 
 def test_extend_stores_what_appending_one_by_one_does(state_dir: str) -> None:
     samples = [make_sample(minute) for minute in range(40)]
     one_by_one, together = os.path.join(state_dir, "one"), os.path.join(state_dir, "all")
-    store_samples(one_by_one, *samples)
+    append_each(one_by_one, *samples)
     with statefiles.lock(together, SYSTEM, 1), Writer(together) as writer:
         assert history.extend(writer, samples) == 40
         assert history.extend(writer, []) == 0
@@ -79,7 +75,7 @@ def test_extend_stores_what_appending_one_by_one_does(state_dir: str) -> None:
 
 
 def test_the_previous_quarter_is_rolled_up_from_raw_rows(state_dir: str) -> None:
-    store_samples(state_dir, *map(make_sample, range(27)))  # from minute 5 of a quarter into the third quarter
+    append_each(state_dir, *map(make_sample, range(27)))  # from minute 5 of a quarter into the third quarter
     with Reader(state_dir) as reader:
         for statistic, number in zip(("min", "mean", "max", "p95"), range(4), strict=True):
             rollups = reader.rollups("host", statistic, 0, 1e10)
@@ -94,48 +90,49 @@ def test_the_previous_quarter_is_rolled_up_from_raw_rows(state_dir: str) -> None
 
 def test_a_quarter_that_the_clock_returns_to_is_rolled_up_whole(state_dir: str) -> None:
     walls = [WALL + 60 * minute for minute in range(12)] + [WALL + 60 * minute for minute in range(5, 12)]
-    store_samples(state_dir, *(make_sample(number, wall_seconds=wall) for number, wall in enumerate(walls)))
+    append_each(state_dir, *(make_sample(number, wall_seconds=wall) for number, wall in enumerate(walls)))
     with Reader(state_dir) as reader:
         rollups = reader.rollups("host", "mean", 0, 1e10)
     assert [(rollup.quarter, rollup.samples) for rollup in rollups] == [(QUARTER, 15), (QUARTER + 1, 2)]
 
 
 def test_after_a_gap_the_quarter_before_it_is_rolled_up(state_dir: str) -> None:
-    store_samples(state_dir, make_sample(0), make_sample(300))
+    append_each(state_dir, make_sample(0), make_sample(300))
     with Reader(state_dir) as reader:
         assert [(one.quarter, one.samples) for one in reader.rollups("host", "max", 0, 1e10)] == [(QUARTER, 1)]
 
 
 def test_what_is_older_than_the_retention_goes_slice_by_slice(state_dir: str) -> None:
-    store_samples(state_dir, *map(make_sample, range(0, 200)))
-    store_samples(state_dir, make_sample(0, source="gone"))
+    append_each(state_dir, *map(make_sample, range(0, 200)))
+    append_each(state_dir, make_sample(0, source="gone"))
     origin = make_sample(0).origin
     for number in range(PRUNE_ROWS + 1):
         history.record(state_dir, origin, HandClock(), f"service {number}", 2, "bad")
     before = counts(state_dir)
     assert before == {"sample": 201, "rollup": 52, "event": PRUNE_ROWS + 1, "latest": 2, "standing": PRUNE_ROWS + 1}
     later = make_sample(13.99 * DAY)
-    store_samples(state_dir, later)
+    append_each(state_dir, later)
     assert counts(state_dir)["sample"] == 202
     for number, left in enumerate((103, 68, 54)):  # of 121 that are too old a slice, then what is left of them
-        store_samples(state_dir, make_sample(14 * DAY + 120 + 15 * number))
+        append_each(state_dir, make_sample(14 * DAY + 120 + 15 * number))
         assert counts(state_dir)["sample"] == left
     assert counts(state_dir)["rollup"] == 52 + 4 * 4
     assert counts(state_dir)["event"] == before["event"]
+    assert counts(state_dir)["latest"] == 1
     with Reader(state_dir) as reader:
         assert reader.recent("gone", 1) == []
 
 
 def test_rollups_and_events_have_retentions_of_their_own(state_dir: str) -> None:
     short = Retention(raw_days=300, rollup_days=1, event_days=2)
-    store_samples(state_dir, *(make_sample(15 * number) for number in range(40)))
+    append_each(state_dir, *(make_sample(15 * number) for number in range(40)))
     history.record(state_dir, make_sample(0).origin, HandClock(), "service", 1, "warn")
     assert counts(state_dir)["rollup"] == 4 * 39
-    store_samples(state_dir, make_sample(1.5 * DAY + 300), retention=short)
+    append_each(state_dir, make_sample(1.5 * DAY + 300), retention=short)
     assert counts(state_dir)["rollup"] == 4 * 40 - PRUNE_ROWS
-    store_samples(state_dir, make_sample(1.5 * DAY + 330), retention=short)
+    append_each(state_dir, make_sample(1.5 * DAY + 330), retention=short)
     assert (counts(state_dir)["rollup"], counts(state_dir)["event"]) == (4, 1)
-    store_samples(state_dir, make_sample(2.5 * DAY), retention=short)
+    append_each(state_dir, make_sample(2.5 * DAY), retention=short)
     assert (counts(state_dir)["sample"], counts(state_dir)["event"]) == (43, 0)
 
 
@@ -216,7 +213,7 @@ def damage(directory: str, content: bytes = b"no database" * 1000) -> None:
 
 
 def test_a_damaged_database_is_set_aside_with_its_journal(state_dir: str) -> None:
-    store_samples(state_dir, *map(make_sample, range(50)))
+    append_each(state_dir, *map(make_sample, range(50)))
     damage(state_dir)
     journal = b"\0 ended, as SQLite marks it"  # one that hasn't ended is played back before damage can show
     with open(os.path.join(state_dir, f"{DATABASE}-journal"), "wb") as file:
@@ -241,7 +238,7 @@ def test_a_damaged_database_is_set_aside_with_its_journal(state_dir: str) -> Non
 
 def test_damage_that_only_the_work_meets_is_found_too(state_dir: str) -> None:
     """The header and the tables' list are whole, the history's pages are not."""
-    store_samples(state_dir, *map(make_sample, range(50)))
+    append_each(state_dir, *map(make_sample, range(50)))
     path = os.path.join(state_dir, DATABASE)
     with sqlite3.connect(path) as connection:
         roots = [row[0] for row in connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sample'")]
@@ -256,7 +253,7 @@ def test_damage_that_only_the_work_meets_is_found_too(state_dir: str) -> None:
 
 
 def test_damage_is_believed_only_when_opened_again(state_dir: str) -> None:
-    store_samples(state_dir, make_sample(0))
+    append_each(state_dir, make_sample(0))
     tries = []
 
     def work(writer: Writer) -> bool:

@@ -1,47 +1,26 @@
 import os
 import sqlite3
-import zlib
-from collections.abc import Callable
 
 import pytest
 
-from tcptide import codec, history, schema, statefiles, store
+from tcptide import codec, schema, statefiles, store
 from tcptide.clock import SYSTEM
-from tcptide.model import Point, Sample
-from tcptide.series import NAMES, SERIES, point_of
+from tcptide.series import NAMES, point_of
 from tcptide.statefiles import DATABASE, StateError
-from tcptide.store import DamagedError, NewerSchemaError, NoHistoryError, OlderSchemaError, Reader
+from tcptide.store import DamagedError, NoHistoryError, Reader
 from tcptide.writer import Writer
-from tests.storing import BOOT, COOKIE, WALL, in_child, kill_in_transaction, make_sample
+from tests.storing import (
+    WALL,
+    in_child,
+    kill_in_transaction,
+    latest,
+    make_sample,
+    refusal,
+    sql,
+    store_samples,
+)
 
 STRANGER = 54321
-
-
-def store_samples(directory: str, *samples: Sample) -> None:
-    with statefiles.lock(directory, SYSTEM, 1), Writer(directory) as writer:
-        history.extend(writer, samples)
-
-
-def sql(directory: str, *statements: str) -> list[object]:
-    connection = sqlite3.connect(os.path.join(directory, DATABASE))
-    rows: list[object] = []
-    for statement in statements:
-        rows = connection.execute(statement).fetchall()
-    connection.commit()
-    connection.close()
-    return rows
-
-
-def refusal(kind: type[StateError], work: Callable[[], object]) -> str:
-    with pytest.raises(kind) as caught:
-        work()
-    assert type(caught.value) is kind
-    return str(caught.value)
-
-
-def latest(directory: str) -> Sample | None:
-    with Reader(directory) as reader:
-        return reader.latest("host")
 
 
 def test_what_is_written_is_read(state_dir: str) -> None:
@@ -115,7 +94,7 @@ def test_simulated_and_real_samples_never_mix(state_dir: str, simulated: bool) -
     store_samples(state_dir, make_sample(0, simulated=simulated))
     other = make_sample(1, simulated=not simulated, source="other")
     held = "a simulated history" if simulated else "real samples"
-    assert refusal(StateError, lambda: store_samples(state_dir, other)) == f"{state_dir}: holds {held}"
+    assert refusal(lambda: store_samples(state_dir, other)) == f"{state_dir}: holds {held}"
     with Reader(state_dir) as reader:
         assert len(reader.sources()) == 1
 
@@ -133,16 +112,16 @@ def test_a_latest_of_another_program_version_is_none(state_dir: str, latest_text
 
 def test_without_a_database_there_is_no_history(state_dir: str) -> None:
     reason = f"{state_dir}: no samples yet"
-    assert refusal(NoHistoryError, lambda: latest(state_dir)) == reason
+    assert refusal(lambda: latest(state_dir), NoHistoryError) == reason
     os.close(statefiles.open_or_make(state_dir, DATABASE))
-    assert refusal(NoHistoryError, lambda: latest(state_dir)) == reason
+    assert refusal(lambda: latest(state_dir), NoHistoryError) == reason
     assert os.listdir(state_dir) == [DATABASE]
 
 
 @pytest.mark.parametrize("place", ["missing", "missing/too"])
 def test_without_a_directory(state_dir: str, place: str) -> None:
     directory = os.path.join(state_dir, place)
-    assert refusal(StateError, lambda: latest(directory)) == f"{directory}: No such file or directory"
+    assert refusal(lambda: latest(directory)) == f"{directory}: No such file or directory"
 
 
 @pytest.mark.parametrize("name", ["per cent %41", "quest?mode=rw", "hash#x", "line\nbreak", "ü", "'quoted\""])
@@ -170,7 +149,7 @@ def test_a_link_that_comes_after_the_look_at_the_files_is_refused(
     before = sql(other, "SELECT * FROM latest")
     os.symlink(os.path.join(other, DATABASE), os.path.join(state_dir, DATABASE))
     monkeypatch.setattr(statefiles, "check_files", lambda directory: True)
-    reason = refusal(StateError, lambda: (Writer if writing else Reader)(state_dir).__enter__())
+    reason = refusal(lambda: (Writer if writing else Reader)(state_dir).__enter__())
     assert reason == f"{state_dir}: {DATABASE} is a symbolic link"
     assert sql(other, "SELECT * FROM latest") == before
 
@@ -183,7 +162,7 @@ def test_who_may_not_read_is_told_so(state_dir: str, directory_mode: int, file_m
     store_samples(state_dir, make_sample())
     os.chmod(state_dir, directory_mode)
     os.chmod(os.path.join(state_dir, DATABASE), file_mode)
-    reason = in_child(lambda: refusal(StateError, lambda: latest(state_dir)), uid=STRANGER)
+    reason = in_child(lambda: refusal(lambda: latest(state_dir)), uid=STRANGER)
     assert reason == f"{state_dir}: Permission denied"
 
 
@@ -209,8 +188,8 @@ def test_damage_is_named_and_left_alone(state_dir: str, mode: str) -> None:
         assert latest(state_dir) == make_sample(49)
     else:
         reason = f"{state_dir}: {DATABASE} is damaged"
-        assert refusal(DamagedError, lambda: latest(state_dir)) == reason
-        assert refusal(DamagedError, lambda: store_samples(state_dir, make_sample(50))) == reason
+        assert refusal(lambda: latest(state_dir), DamagedError) == reason
+        assert refusal(lambda: store_samples(state_dir, make_sample(50)), DamagedError) == reason
     with open(path, "rb") as file:
         assert file.read() == before
 
@@ -218,8 +197,8 @@ def test_damage_is_named_and_left_alone(state_dir: str, mode: str) -> None:
 def test_another_programs_database_is_left_alone(state_dir: str) -> None:
     sql(state_dir, "CREATE TABLE a(b)", "PRAGMA user_version = 7")
     reason = f"{state_dir}: {DATABASE} belongs to another program"
-    assert refusal(StateError, lambda: latest(state_dir)) == reason
-    assert refusal(StateError, lambda: store_samples(state_dir, make_sample())) == reason
+    assert refusal(lambda: latest(state_dir)) == reason
+    assert refusal(lambda: store_samples(state_dir, make_sample())) == reason
     assert sql(state_dir, "SELECT name FROM sqlite_master") == [("a",)]
 
 
@@ -228,11 +207,11 @@ def test_a_busy_database_is_no_damage(state_dir: str) -> None:
     other = sqlite3.connect(os.path.join(state_dir, DATABASE), isolation_level=None)
     reason = f"{state_dir}: {DATABASE} is busy"
     other.execute("BEGIN IMMEDIATE")
-    assert refusal(StateError, lambda: store_samples(state_dir, make_sample(1))) == reason
+    assert refusal(lambda: store_samples(state_dir, make_sample(1))) == reason
     assert latest(state_dir) == make_sample(0)  # readers go on beside a writer that has not begun to commit
     other.execute("ROLLBACK")
     other.execute("BEGIN EXCLUSIVE")
-    assert refusal(StateError, lambda: latest(state_dir)) == reason
+    assert refusal(lambda: latest(state_dir)) == reason
     other.execute("ROLLBACK")
     other.close()
     store_samples(state_dir, make_sample(1))
@@ -242,7 +221,7 @@ def test_a_write_that_was_cut_short_is_rolled_back_by_the_next_writer(state_dir:
     store_samples(state_dir, *map(make_sample, range(50)))
     kill_in_transaction(state_dir)
     reason = f"{state_dir}: a write was cut short, its owner's next look repairs it"
-    assert refusal(StateError, lambda: latest(state_dir)) == reason
+    assert refusal(lambda: latest(state_dir)) == reason
     store_samples(state_dir, make_sample(50))
     assert latest(state_dir) == make_sample(50)
     assert sql(state_dir, "SELECT DISTINCT method FROM sample") == [("sock_diag",)]
@@ -282,84 +261,6 @@ def test_pragmas(state_dir: str) -> None:
             "trusted_schema": 0,
         }
         assert {name: writer._rows(f"PRAGMA {name}")[0][0] for name in wanted} == wanted
-
-
-def test_the_schema_is_as_its_version_says() -> None:
-    """Whoever adds a table, a column or a Series raises schema.VERSION, so that an older state is migrated."""
-    fingerprint = zlib.crc32("\n".join(schema.missing({})).encode())
-    assert {schema.VERSION: fingerprint} == {1: 885659019}
-
-
-def test_series_names_can_be_columns() -> None:
-    assert [name for name in NAMES if not name.isidentifier() or name != name.lower()] == []
-    assert len(set(NAMES)) == len(SERIES)
-
-
-@pytest.fixture
-def next_version(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """The program of the next version: a table and a column more."""
-
-    def upgrade() -> None:
-        columns, end = schema._TABLES["sample"]
-        monkeypatch.setitem(schema._TABLES, "sample", ((*columns, "added REAL"), end))
-        monkeypatch.setitem(schema._TABLES, "added", (("id INTEGER PRIMARY KEY",), ")"))
-        monkeypatch.setattr(schema, "TABLES", (*schema.TABLES, "added"))
-        monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
-
-    return upgrade
-
-
-def test_an_older_schema_is_named_and_only_migrated_when_asked(
-    state_dir: str, next_version: Callable[[], None]
-) -> None:
-    store_samples(state_dir, make_sample(0))
-    next_version()
-    reason = f"{state_dir}: older schema 1, run tcptide migrate"
-    assert refusal(OlderSchemaError, lambda: latest(state_dir)) == reason
-    assert refusal(OlderSchemaError, lambda: store_samples(state_dir, make_sample(1))) == reason
-    assert sql(state_dir, "PRAGMA user_version") == [(1,)]
-    assert history.migrate(state_dir, SYSTEM)
-    assert not history.migrate(state_dir, SYSTEM)
-    store_samples(state_dir, make_sample(1))
-    with Reader(state_dir) as reader:
-        assert len(reader.points("host", 0, 1e10)) == 2
-    assert sql(state_dir, "SELECT added FROM sample") == [(None,), (None,)]
-    assert sql(state_dir, "SELECT count(*) FROM added") == [(0,)]
-
-
-def test_a_series_that_is_new_is_null_in_older_rows(state_dir: str) -> None:
-    store_samples(state_dir, make_sample(0))
-    sql(state_dir, "ALTER TABLE sample DROP COLUMN unacked", "PRAGMA user_version = 0")
-    reason = f"{state_dir}: older schema 0, run tcptide migrate"
-    assert refusal(OlderSchemaError, lambda: latest(state_dir)) == reason
-    assert history.migrate(state_dir, SYSTEM)
-    store_samples(state_dir, make_sample(1))
-    with Reader(state_dir) as reader:
-        points: list[Point] = reader.recent("host", 2)
-    assert [point.values["unacked"] for point in points] == [None, 321]
-    assert [(point.boot_id, point.netns_cookie) for point in points] == [(BOOT, COOKIE)] * 2
-
-
-def test_a_newer_schema_is_left_alone(state_dir: str) -> None:
-    store_samples(state_dir, make_sample(0))
-    sql(state_dir, "PRAGMA user_version = 99")
-    reason = f"{state_dir}: schema 99 of a newer tcptide"
-    assert refusal(NewerSchemaError, lambda: latest(state_dir)) == reason
-    assert refusal(NewerSchemaError, lambda: store_samples(state_dir, make_sample(1))) == reason
-    assert refusal(NewerSchemaError, lambda: history.migrate(state_dir, SYSTEM)) == reason
-    assert sql(state_dir, "SELECT count(*) FROM sample") == [(1,)]
-
-
-def test_a_migration_that_fails_changes_nothing(
-    state_dir: str, next_version: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store_samples(state_dir, make_sample(0))
-    next_version()
-    monkeypatch.setitem(schema._TABLES, "wrong", (("no column (",), ")"))
-    with pytest.raises(StateError, match="syntax error"):
-        history.migrate(state_dir, SYSTEM)
-    assert sql(state_dir, "PRAGMA user_version") == [(1,)]
-    assert sql(state_dir, "SELECT name FROM sqlite_master WHERE name = 'added'") == []
 
 
 def test_store_offers_what_its_users_need() -> None:

@@ -1,0 +1,208 @@
+"""The database of samples: the only importer of sqlite3.
+
+A Reader opens it read-only, a Writer (tcptide.writer) under sampling.lock; both are context managers for a short while.
+Not WAL: its readers need a writable shared-memory file, which a member of the owner's group hasn't got. Every error is
+a StateError, 'PATH: REASON'.
+"""
+
+# ruff: noqa: S608 - the queries are made of constants, values are bound
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from tcptide import codec, schema, statefiles
+from tcptide.errors import StoreError
+from tcptide.model import Point, Sample
+from tcptide.schema import Event, Rollup, Source, Standing
+from tcptide.series import NAMES
+from tcptide.statefiles import DATABASE, StateError, damaged_files, size_bytes, state_directory
+
+__all__ = [
+    "DamagedError",
+    "NewerSchemaError",
+    "NoHistoryError",
+    "OlderSchemaError",
+    "Reader",
+    "StateError",
+    "damaged_files",
+    "size_bytes",
+    "state_directory",
+]
+
+#: No wait inside SQLite may outlast this: signals, and so the alarm of -t, are not handled meanwhile.
+_BUSY_SECONDS = 1.0
+
+POINT = f"id, wall, boottime, boot_id, netns_cookie, {', '.join(NAMES)}"
+SOURCE = "source_id = (SELECT id FROM source WHERE name = ?)"
+_ROLLUP = f"quarter, samples, covered_seconds, {', '.join(NAMES)}"
+
+
+def point(row: Any) -> Point:
+    """The Point of a row of POINT's columns."""
+    id, wall, boottime, boot_id, netns_cookie, *values = row
+    return Point(id, wall, boottime, boot_id, netns_cookie, dict(zip(NAMES, values, strict=True)))
+
+
+class DamagedError(StateError):
+    """SQLite says that the file is corrupt or no database."""
+
+
+class NoHistoryError(StateError):
+    """There is no database yet, or an empty one."""
+
+
+class OlderSchemaError(StateError):
+    """The database was made by an older tcptide; `tcptide migrate` and `tcptide sample` bring it up to date."""
+
+
+class NewerSchemaError(StateError):
+    """The database was made by a newer tcptide."""
+
+
+@contextmanager
+def errors(directory: str) -> Iterator[None]:
+    """SQLite's errors as ours; a busy database and a journal that waits for its owner are no damage."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise DamagedError(directory, f"{DATABASE} is damaged") from None
+        if code == sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise StateError(directory, "a write was cut short, its owner's next look repairs it") from None
+        if code & 0xFF == sqlite3.SQLITE_BUSY:
+            raise StateError(directory, f"{DATABASE} is busy") from None
+        if code & 0xFF == sqlite3.SQLITE_CANTOPEN:
+            statefiles.demand_access(directory)
+        raise StateError(directory, str(error)) from None
+    except (OverflowError, UnicodeEncodeError) as error:  # a number over 64 bits, a lone surrogate in a name
+        raise StateError(directory, str(error)) from None
+
+
+def connect(directory: str, mode: str) -> sqlite3.Connection:
+    """The database of a directory, opened with mode 'ro' or 'rw'; it must exist."""
+    path = os.path.join(os.path.realpath(directory), DATABASE)
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    connection = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    try:
+        # SQLite follows links. Nothing has been read or written yet, so there is no gap between this and the use.
+        if connection.execute("PRAGMA database_list").fetchone()[2] != path:
+            raise StateError(directory, f"{DATABASE} is a symbolic link")
+        connection.execute("PRAGMA trusted_schema = OFF")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Reader(AbstractContextManager["Reader"]):
+    """Reads the state; never writes, creates or locks more than SQLite's shared lock for the length of one query.
+
+    Entering raises StateError: NoHistoryError, DamagedError, OlderSchemaError, NewerSchemaError, or what else keeps
+    the file from being read; the methods raise it too. A source that isn't known has nothing.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._connection: sqlite3.Connection
+
+    def __enter__(self) -> Self:
+        if not statefiles.check_files(self.directory):
+            raise NoHistoryError(self.directory, "no samples yet")
+        with errors(self.directory):
+            self._connection = connect(self.directory, "ro")
+            try:
+                self._check_version()
+            except BaseException:
+                self._connection.close()
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def sources(self) -> list[Source]:
+        """Every source, by name."""
+        rows = self._rows("SELECT name, hostname, simulated FROM source ORDER BY name")
+        return [Source(name, hostname, bool(simulated)) for name, hostname, simulated in rows]
+
+    def latest(self, source: str) -> Sample | None:
+        """The newest look that was stored; None if there is none that this version of the program understands."""
+        rows = self._rows(f"SELECT sample FROM latest WHERE {SOURCE}", source)
+        try:
+            return codec.sample_from_json(rows[0][0]) if rows else None
+        except StoreError:
+            return None
+
+    def points(self, source: str, since_wall: float, until_wall: float) -> list[Point]:
+        """The history rows with since_wall <= wall clock < until_wall, in the order they were stored."""
+        query = f"SELECT {POINT} FROM sample WHERE {SOURCE} AND wall >= ? AND wall < ? ORDER BY id"
+        return [point(row) for row in self._rows(query, source, since_wall, until_wall)]
+
+    def recent(self, source: str, number: int) -> list[Point]:
+        """The last history rows, oldest first."""
+        query = f"SELECT {POINT} FROM sample WHERE {SOURCE} ORDER BY id DESC LIMIT ?"
+        return [point(row) for row in reversed(self._rows(query, source, number))]
+
+    def tops(self, source: str, since_wall: float, until_wall: float) -> list[tuple[float, codec.Top]]:
+        """(wall clock seconds, top lists) of the rows that points() gives. Raises StoreError for malformed ones."""
+        query = f"SELECT wall, top FROM sample WHERE {SOURCE} AND wall >= ? AND wall < ? ORDER BY id"
+        return [(wall, codec.top_from_json(top)) for wall, top in self._rows(query, source, since_wall, until_wall)]
+
+    def rollups(self, source: str, statistic: str, since_wall: float, until_wall: float) -> list[Rollup]:
+        """One statistic ('min', 'mean', 'max', 'p95') of the quarters that begin in the time, oldest first.
+
+        The quarter of the newest row isn't among them: it is unfinished, trends.roll_up makes it from points().
+        """
+        query = (
+            f"SELECT {_ROLLUP} FROM rollup WHERE {SOURCE} AND statistic = ?"
+            " AND quarter >= ? AND quarter < ? ORDER BY quarter"
+        )
+        since, until = since_wall / schema.QUARTER_SECONDS, until_wall / schema.QUARTER_SECONDS
+        rows = self._rows(query, source, statistic, since, until)
+        return [
+            Rollup(statistic, quarter, samples, covered, dict(zip(NAMES, values, strict=True)))
+            for quarter, samples, covered, *values in rows
+        ]
+
+    def events(self, source: str, since_wall: float, until_wall: float) -> list[Event]:
+        """The recorded changes of state, in the order they were stored."""
+        query = (
+            "SELECT id, wall, name, kind, old, new, code, message, finding FROM event"
+            f" WHERE {SOURCE} AND wall >= ? AND wall < ? ORDER BY id"
+        )
+        return [Event(*row) for row in self._rows(query, source, since_wall, until_wall)]
+
+    def standing(self, source: str) -> list[Standing]:
+        """What is the case now, for each recorded service, by name."""
+        query = f"SELECT name, state, since, seen, code FROM standing WHERE {SOURCE} ORDER BY name"
+        return [Standing(*row) for row in self._rows(query, source)]
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with errors(self.directory):
+            return self._connection.execute(query, values).fetchall()
+
+    def _check_version(self) -> None:
+        """Raises StateError unless the database is ours and of this version."""
+        version = self._version()
+        if version is None:
+            raise NoHistoryError(self.directory, "no samples yet")
+        if version < schema.VERSION:
+            raise OlderSchemaError(self.directory, f"older schema {version}, run tcptide migrate")
+        if version > schema.VERSION:
+            raise NewerSchemaError(self.directory, f"schema {version} of a newer tcptide")
+
+    def _version(self) -> int | None:
+        """The version of the schema, None for an empty file. Raises StateError if it is another program's."""
+        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+        if application == schema.APPLICATION_ID:
+            return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise StateError(self.directory, f"{DATABASE} belongs to another program")
+        return None
