@@ -3,14 +3,19 @@
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from reporter import page
+from reporter.load import Loaded
+from reporter.page import Page
 from tcptide import history, statefiles
 from tcptide.clock import SYSTEM
 from tcptide.model import Point, Sample
+from tcptide.schema import Source
 from tcptide.series import point_of
 from tcptide.writer import Writer
 
-from .samples import COUNTS, sample
+from .samples import COUNTS, destination, no_rates, rates, sample
 
 WALL = 1_763_424_000.0  # Tue 18 Nov 2025 00:00 UTC
 MINUTE = 60.0
@@ -47,3 +52,44 @@ def stored(directory: str, samples: Sequence[Sample]) -> str:
     with statefiles.lock(directory, SYSTEM, 5.0), Writer(directory) as writer:
         history.extend(writer, samples)
     return directory
+
+
+def built(
+    samples: Iterable[Sample],
+    *,
+    made_after_seconds: float = 20.0,
+    simulated: bool = False,
+    in_period: bool = True,
+) -> Page:
+    """The page of these samples, in UTC."""
+    every = list(samples)
+    rows = points(every)
+    peak = max(every, key=lambda one: one.ports.worst[0].utilisation_percent if one.ports else 0.0)
+    loaded = Loaded(
+        source=Source("host", every[-1].origin.hostname, simulated),
+        since=rows[0].wall_seconds,
+        until=rows[-1].wall_seconds,
+        points=rows,
+        newest=every[-1] if in_period else None,
+        rates=rates() if len(rows) > 1 else no_rates(),
+        fullest_destination=peak.ports.worst[0] if peak.ports else None,
+        fullest_listener=every[-1].listeners[0] if every[-1].listeners else None,
+    )
+    return page.build(loaded, 60.0, ZoneInfo("UTC"), rows[-1].wall_seconds + made_after_seconds)
+
+
+def quiet_hour() -> list[Sample]:
+    """Nothing happens."""
+    return [minute(number) for number in range(61)]
+
+
+def exhausted_hour() -> list[Sample]:
+    """From minute 21 to 50 nearly all ports to the database are used; in minute 31 an accept queue overflows."""
+    return [
+        minute(
+            number,
+            worst=(destination(27_000 if 20 < number <= 50 else 1129),),
+            more={"TcpExt.ListenOverflows": 90 if number > 30 else 0},
+        )
+        for number in range(61)
+    ]

@@ -9,6 +9,7 @@ import pytest
 from reporter import frames, times, words
 from reporter.frames import Restart, Stretch
 from tcptide.errors import ConfigError
+from tcptide.model import Sample
 
 from .reporting import MINUTE, WALL, minute, points
 from .samples import states
@@ -16,7 +17,7 @@ from .samples import states
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def of(*samples, since: float | None = None, until: float | None = None) -> frames.History:  # type: ignore[no-untyped-def]
+def of(*samples: Sample, since: float | None = None, until: float | None = None) -> frames.History:
     rows = points(samples)
     begin, end = rows[0].wall_seconds, rows[-1].wall_seconds
     return frames.history(rows, begin if since is None else since, end if until is None else until, MINUTE)
@@ -152,8 +153,8 @@ def test_zone_of_the_machine(environ: dict[str, str], name: str) -> None:
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        (words.count(None), "–"),
-        (words.count(float("nan")), "–"),
+        (words.count(None), words.NOT_SEEN),
+        (words.count(float("nan")), words.NOT_SEEN),
         (words.count(0), "0"),
         (words.count(0.014), "0.014"),
         (words.count(3.26), "3.3"),

@@ -1,0 +1,268 @@
+"""The pictures of the report: what each shows, how to read it, and its finding in one sentence."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+import numpy as np
+
+from tcptide import levels
+from tcptide.model import NOT_CONNECTIONS, Sample
+
+from . import words
+from .chart import NARROW, WIDE, Image, Size, TimeChart, bars, marks
+from .figures import Measured, column, share
+from .frames import Blocks, History
+
+#: Layers of the stack from the bottom, neighbours of different lightness: name, colour, series. What is no layer, or
+#: too thin for one, is 'other'.
+LAYERS = (
+    ("ESTABLISHED", "established", ("established",)),
+    ("TIME_WAIT", "time_wait", ("time_wait",)),
+    ("CLOSE_WAIT", "close_wait", ("close_wait",)),
+    ("SYN_RECV", "syn_recv", ("syn_recv",)),
+    ("SYN_SENT", "syn_sent", ("syn_sent",)),
+    ("FIN_WAIT", "fin_wait", ("fin_wait1", "fin_wait2")),
+)
+THIN = 0.01  # of the highest total
+
+PORT_LEVELS = levels.of("tcp_port_exhaustion", "worst_destination")
+PORT_LIMITS = [limit for limit in (levels.KNEE_PERCENT, PORT_LEVELS.warning, PORT_LEVELS.critical) if limit]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with the words that belong to it."""
+
+    name: str
+    title: str
+    finding: str  # what is to be seen in it, in one sentence
+    how: str  # how to read it, if that isn't plain
+    narrow: Image
+    wide: Image | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart, perhaps with a surface under it up to the highest of each block."""
+
+    label: str
+    name: str  # of the series
+    role: str
+    dashes: Sequence[float] = ()
+    under: str | None = None
+    factor: float = 1
+
+
+@dataclass(frozen=True)
+class Charts:
+    """What all pictures of a report have in common."""
+
+    history: History
+    blocks: Blocks
+    zone: tzinfo
+    simulated: bool
+    now: str  # what the last numbers are called
+
+    @property
+    def resolution(self) -> str:
+        """What a step of a line stands for, and a surface."""
+        if self.blocks.seconds is None:
+            return "Each step is one sample."
+        each = words.duration(self.blocks.seconds)
+        return f"Each step is the mean of {each}; a surface under a line reaches to the highest value in them."
+
+    def all(self) -> list[Picture]:
+        """The pictures of the page in its order, without those of which nothing was seen."""
+        pictures = [
+            self.states(),
+            self.time_wait(),
+            self.ports(),
+            self.rare_states(),
+            self.accept_queues(),
+            self.opens(),
+            self.errors(),
+        ]
+        return [picture for picture in pictures if picture]
+
+    def states(self) -> Picture:
+        """All connections, stacked by state."""
+        mean, total = self.blocks.mean, column(self.history, "total")
+        rest = mean["total"].to_numpy()
+        layers = []
+        for name, role, members in LAYERS:
+            values = mean[list(members)].sum(axis=1).where(mean["total"].notna()).to_numpy()
+            if np.nanmax(values) > THIN * (total.highest or 0):
+                layers.append((name, role, values))
+                rest = rest - values
+        if np.nanmax(rest) > 0:
+            layers.append(("other", "other", rest))
+
+        def draw(size: Size, columns: int) -> Image:
+            entries = len(layers) + bool(self.blocks.seconds)
+            chart = self._chart(size, "connections", marks(total.highest or 0), -(-entries // columns))
+            base = 0 * rest
+            for name, role, values in layers:
+                chart.area(base + values, role, name, base)
+                base = base + values
+            if self.blocks.seconds:
+                chart.line(self.blocks.highest["total"].to_numpy(), "text", "highest total", width=0.9)
+            else:
+                chart.marks(base, "text")
+            return chart.image(columns)
+
+        means = {name: np.nanmean(values) for name, _, values in layers}
+        most = max(means, key=lambda name: means[name], default=None)
+        leading = f"; {most} is {words.percent(100 * means[most] / total.mean)} of them" if most and total.mean else ""
+        return Picture(
+            "states",
+            "Connections by state",
+            f"{words.counted(total.mean, 'connection')} on average{leading}; the most were {self._highest(total)}.",
+            "",
+            draw(NARROW, 3),
+            draw(WIDE, 9),
+        )
+
+    def time_wait(self) -> Picture | None:
+        """TIME_WAIT, and how far its limit is."""
+        of = column(self.history, "time_wait")
+        usage = share(self.history, "time_wait", "time_wait_limit").max()
+        limit = column(self.history, "time_wait_limit").now
+        of_limit = f", {words.percent(usage)} of the limit of {words.count(limit)}" if limit else ""
+        line = Line("TIME_WAIT", "time_wait", "text", under="time_wait")
+        limits = [(limit, "tcp_max_tw_buckets")] if limit and usage >= 40 else []
+        return self._picture(
+            ("time_wait", "TIME_WAIT", "sockets"),
+            [line],
+            f"At most {self._highest(of)}{of_limit}; {words.count(of.now)} {self.now}.",
+            "" if limits else "Its limit, tcp_max_tw_buckets, is far above the picture." if limit else "",
+            limits,
+        )
+
+    def ports(self) -> Picture | None:
+        """How full the fullest destination is."""
+        worst = column(self.history, "worst_destination")
+        above = self.history.seconds_above("worst_destination", PORT_LEVELS.warning or 0)
+        long = f", above {PORT_LEVELS.warning:g}% for {words.duration(above)}" if above else ""
+        lines = [
+            Line("fullest destination", "worst_destination", "established", under="tint"),
+            Line("fullest address for bind()", "worst_bind", "syn_sent", (4, 2)),
+        ]
+        return self._picture(
+            ("ports", "Ephemeral ports used", "percent of the range"),
+            lines,
+            f"The fullest destination took at most {self._highest(worst, words.percent)}{long}.",
+            f"Above {levels.KNEE_PERCENT:g}% each connect() there gets slow; at 100% it fails.",
+            [(limit, "") for limit in PORT_LIMITS],
+            axis=(0, *PORT_LIMITS, 100),
+        )
+
+    def rare_states(self) -> Picture | None:
+        """The states that sockets only pass through while all is well."""
+        lines = [
+            Line("CLOSE_WAIT", "close_wait", "close_wait"),
+            Line("SYN_RECV", "syn_recv", "established", (4, 2)),
+            Line("SYN_SENT", "syn_sent", "syn_sent", (1, 1.5)),
+        ]
+        most = [(line.label, column(self.history, line.name)) for line in lines]
+        return self._picture(
+            ("rare-states", "States that should be few", "sockets"),
+            lines,
+            f"At most {', '.join(f'{words.count(of.highest)} {label}' for label, of in most)}.",
+            "CLOSE_WAIT that grows: a program does not close(). SYN_RECV: a flood. SYN_SENT: nobody answers.",
+        )
+
+    def opens(self) -> Picture | None:
+        """New connections by who opened them."""
+        both = self.history.values["active_opens"] + self.history.values["passive_opens"]
+        lines = [
+            Line("by others", "passive_opens", "established", under="tint"),
+            Line("by this host", "active_opens", "close_wait", (4, 2)),
+        ]
+        return self._picture(
+            ("opens", "Connections opened", "per second"),
+            lines,
+            f"{words.per_second(both.mean())} on average, {words.per_second(both.max())} at most.",
+            "",
+        )
+
+    def errors(self) -> Picture | None:
+        """What went wrong, by the minute."""
+        increase = self.history.increase
+        lines = [
+            Line("segments sent again", "retrans_segs", "established", factor=60),
+            Line("failed opens", "attempt_fails", "close_wait", (4, 2), factor=60),
+            Line("resets", "estab_resets", "syn_sent", (1, 1.5), factor=60),
+        ]
+        counts = ", ".join(f"{words.count(increase[line.name])} {line.label}" for line in lines)
+        return self._picture(("errors", "Errors and retransmits", "per minute"), lines, f"In all {counts}.", "")
+
+    def accept_queues(self) -> Picture | None:
+        """How full the fullest accept queue was, and when one overflowed."""
+        fullest = column(self.history, "worst_listener")
+        dropped = self.history.increase["listen_overflows"]
+        lost = f"{words.count(dropped)} connections were dropped" if dropped else "none was seen to overflow"
+        return self._picture(
+            ("accept-queues", "Accept queues", "percent of the backlog"),
+            [Line("fullest listener", "worst_listener", "established", under="tint")],
+            f"The fullest was at most {self._highest(fullest, words.percent)}; {lost}.",
+            "A full queue drops connections: the program behind it does not accept() them fast enough.",
+            axis=(0, 25, 50, 75, 100),
+            flags="listen_overflows",
+        )
+
+    def _picture(
+        self,
+        names: tuple[str, str, str],
+        lines: Sequence[Line],
+        finding: str,
+        how: str,
+        limits: Sequence[tuple[float, str]] = (),
+        axis: Sequence[float] | None = None,
+        flags: str | None = None,
+    ) -> Picture | None:
+        name, title, unit = names
+        if self.history.values[[line.name for line in lines]].isna().all(axis=None):
+            return None
+        mean, highest = self.blocks.mean, self.blocks.highest
+        if axis is None:
+            tops = [highest[line.name].max() * line.factor for line in lines] + [limit for limit, _ in limits]
+            axis = marks(float(np.nanmax([0, *tops])))
+        chart = self._chart(NARROW, unit, axis, rows=1)
+        for line in lines:
+            if line.under:
+                chart.area(highest[line.name].to_numpy() * line.factor, line.under)
+        for line in lines:
+            chart.line(mean[line.name].to_numpy() * line.factor, line.role, line.label, line.dashes)
+        for limit, label in limits:
+            chart.level(limit, label)
+        if flags:
+            chart.flags(highest[flags].to_numpy() > 0, "overflows")
+        return Picture(name, title, finding, how, chart.image(3))
+
+    def _chart(self, size: Size, unit: str, axis: Sequence[float], rows: int) -> TimeChart:
+        return TimeChart(
+            *(size, self.history, self.blocks, self.zone), unit=unit, marks=axis, rows=rows, simulated=self.simulated
+        )
+
+    def _highest(self, measured: Measured, say: Callable[[float | None], str] = words.count) -> str:
+        """`3,204 (Tue 18 Nov 14:03)`."""
+        when = "" if not measured.highest else f" ({words.stamp(measured.when or 0, self.zone)})"
+        return say(measured.highest) + when
+
+
+def states_now(sample: Sample, simulated: bool) -> Picture:
+    """The states of one sample: what there is to draw while there is no history."""
+    counts = {state: v4 + v6 for state, (v4, v6) in sample.states.items() if state not in NOT_CONNECTIONS}
+    roles = {member: role for _, role, members in LAYERS for member in members}
+    rows = [(state, number, roles.get(state.lower(), "other")) for state, number in counts.items() if number]
+    rows.sort(key=lambda row: -row[1])
+    told = ", ".join(f"{words.count(number)} {state}" for state, number, _ in rows)
+    drawn = rows or [("ESTABLISHED", 0, "established")]
+    return Picture(
+        "states-now",
+        "Connections by state",
+        f"{words.counted(sum(counts.values()), 'connection')}{told and f': {told}'}.",
+        "One sample is a moment: a course over time needs at least two.",
+        bars(NARROW, drawn, "connections", simulated=simulated),
+    )

@@ -1,0 +1,89 @@
+"""What went over its limit in the period, whether or not it still does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import tzinfo
+
+import pandas as pd
+
+from tcptide import levels
+
+from . import words
+from .figures import destination, listening, measured, severity_of, share
+from .frames import History
+from .load import Loaded
+
+#: What the kernel counts only when something goes wrong: severity, series, what it means, what was counted.
+TROUBLES = (
+    (2, "listen_overflows", "Accept queues overflowed", "connections dropped"),
+    (2, "abort_on_memory", "Too many orphans or no memory", "connections aborted"),
+    (1, "time_wait_overflows", "TIME_WAIT hit its limit", "sockets cut short"),
+    (1, "syncookies_sent", "A SYN queue was full", "SYN cookies sent"),
+    (1, "req_queue_full_drops", "A SYN queue was full", "SYNs dropped"),
+    (1, "memory_pressures", "TCP came under memory pressure", "times"),
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One thing that was the case, and when."""
+
+    severity: int  # 1 warning, 2 critical
+    what: str
+    evidence: str
+
+
+def seen(history: History, loaded: Loaded, zone: tzinfo) -> list[Seen]:
+    """All of it, the worst first."""
+    every = [*_over_levels(history, loaded, zone), *_troubles(history, zone)]
+    return sorted(every, key=lambda one: -one.severity)
+
+
+def _over_levels(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[Seen]:
+    """Percentages over the checks' default thresholds, where as much happened as a check asks for."""
+    values = history.values
+    waiting = values["not_accepted"] >= levels.MINIMUM_WAITING
+    opens = (values["active_opens"] + values["passive_opens"]) * history.spacing_seconds
+    failed = share(history, "attempt_fails", "active_opens", "passive_opens").where(opens >= levels.MINIMUM_OPENS)
+    sent = values["out_segs"] * history.spacing_seconds
+    again = share(history, "retrans_segs", "out_segs").where(sent >= levels.MINIMUM_SEGMENTS)
+    time_wait, conntrack = (
+        share(history, "time_wait", "time_wait_limit"),
+        share(history, "conntrack", "conntrack_limit"),
+    )
+    to, at = destination(loaded.fullest_destination), listening(loaded.fullest_listener)
+    for check, metric, percentages, what, who in (
+        ("tcp_port_exhaustion", "worst_destination", values["worst_destination"], "Few ports were left", to),
+        ("tcp_port_exhaustion", "worst_bind", values["worst_bind"], "Few ports were left for bind()", ""),
+        ("tcp_time_wait", "bucket_usage", time_wait, "TIME_WAIT came near its limit", ""),
+        ("tcp_listen_queue", "worst_listener", values["worst_listener"].where(waiting), "An accept queue filled:", at),
+        ("tcp_errors", "failed_open_percent", failed, "Opens failed", ""),
+        ("tcp_errors", "retransmit_percent", again, "Segments were sent again", ""),
+        ("tcp_connections", "conntrack_usage", conntrack, "The conntrack table filled", ""),
+    ):
+        limits, highest = levels.of(check, metric), measured(percentages).highest
+        severity = severity_of(highest, limits)
+        limit = limits.critical if severity == 2 else limits.warning
+        if severity and limit is not None:
+            when = _when(percentages > limit, history, zone)
+            name = f"{what} {who}".rstrip(" :")
+            yield Seen(severity, name, f"at most {words.percent(highest)}, above {limit:g}% {when}")
+
+
+def _troubles(history: History, zone: tzinfo) -> Iterator[Seen]:
+    for severity, name, what, unit in TROUBLES:
+        if counted := history.increase[name]:
+            yield Seen(
+                severity, what, f"{words.count(counted)} {unit}, {_when(history.values[name] > 0, history, zone)}"
+            )
+
+
+def _when(where: pd.Series, history: History, zone: tzinfo) -> str:
+    """`for 42 min, from Tue 18 Nov 14:03 to 15:10`."""
+    walls = where.index[where.to_numpy()]
+    if walls.empty:
+        return "while no samples were taken"
+    if len(walls) == 1:
+        return f"at {words.stamp(walls[0], zone)}"
+    long = words.duration(len(walls) * history.spacing_seconds)
+    return f"for {long}, from {words.stretch(walls[0], walls[-1], zone)}"

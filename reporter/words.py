@@ -1,0 +1,75 @@
+"""Numbers and times as people read them; the same words in pictures, tables and sentences."""
+
+from datetime import datetime, tzinfo
+from math import isfinite
+
+NOT_SEEN = "–"  # noqa: RUF001 - for a value that was not seen
+
+
+def count(value: float | None) -> str:
+    """A number of things: 1,204; a mean below ten keeps a decimal."""
+    if value is None or not isfinite(value):
+        return NOT_SEEN
+    if value != round(value) and abs(value) < 10:
+        return f"{value:.1f}" if abs(value) >= 0.05 else f"{value:.2g}"
+    return f"{value:,.0f}"
+
+
+def counted(value: float | None, word: str) -> str:
+    """A number with what it counts: 1 connection, 1,204 connections."""
+    number = count(value)
+    return f"{number} {word}" if number == "1" else f"{number} {word}s"
+
+
+def percent(value: float | None) -> str:
+    """A percentage with as many digits as matter: 92%, 3.1%, 0.12%; cut, so that 100% is said only when it is so."""
+    if value is None or not isfinite(value):
+        return NOT_SEEN
+    decimals = 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2
+    cut = int(round(value * 10**decimals, 6)) / 10**decimals
+    return f"{cut:.{decimals}f}%" if cut or not value else "under 0.01%"
+
+
+def per_second(value: float | None) -> str:
+    """A rate: 12.3/s."""
+    if value is None or not isfinite(value):
+        return NOT_SEEN
+    return f"{value:,.0f}/s" if value >= 100 or value == 0 else f"{value:.1f}/s" if value >= 0.95 else f"{value:.2g}/s"
+
+
+def stamp(wall: float, zone: tzinfo) -> str:
+    """A moment of the report's period: Tue 18 Nov 14:03."""
+    local = datetime.fromtimestamp(wall, zone)
+    return f"{local:%a} {local.day} {local:%b %H:%M}"
+
+
+def stretch(since: float, until: float, zone: tzinfo) -> str:
+    """From one moment of the report's period to another: Tue 18 Nov 14:03 to 15:10."""
+    begin, end = stamp(since, zone), stamp(until, zone)
+    day = begin.rpartition(" ")[0]
+    return f"{begin} to {end.removeprefix(day + ' ')}"
+
+
+def full_stamp(wall: float, zone: tzinfo) -> str:
+    """A moment with its year and offset: Tue 18 Nov 2025 14:03 CET."""
+    local = datetime.fromtimestamp(wall, zone)
+    return f"{local:%a} {local.day} {local:%b %Y %H:%M %Z}"
+
+
+def machine_stamp(wall: float, zone: tzinfo) -> str:
+    """A moment for programs: 2025-11-18T14:03:00+01:00."""
+    return datetime.fromtimestamp(wall, zone).isoformat(timespec="seconds")
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time in its two largest units: 3 h 5 min."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else f"{seconds * 1000:.0f} ms"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"

@@ -1,0 +1,288 @@
+"""The executable tcptide-report: what it reads, what it writes where, and how it fails."""
+
+import os
+import re
+import resource
+import stat
+import subprocess
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from reporter import cli
+
+from .reporting import exhausted_hour, minute, stored
+
+Script = Callable[[str], str]
+Report = Callable[..., subprocess.CompletedProcess[str]]
+NAME = "tcptide-report.html"
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An hour of a host, and a namespace beside it."""
+    directory = stored(str(tmp_path_factory.mktemp("report") / "state"), [minute(number) for number in range(61)])
+    return stored(directory, [minute(number, source="blue") for number in range(3)])
+
+
+@pytest.fixture
+def report(script: Script, state: str, tmp_path: str) -> Report:
+    """Runs it in an empty directory, with that state and no environment unless told otherwise."""
+
+    def run(
+        *arguments: str,
+        state_dir: str = state,
+        umask: int = 0o022,
+        environ: Mapping[str, str] | None = None,
+        before: Callable[[], None] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [script("tcptide-report"), "--state-dir", state_dir, *arguments],
+            check=False,
+            cwd=tmp_path,
+            env=environ or {},
+            umask=umask,
+            preexec_fn=before,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run
+
+
+def text_of(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        html = re.sub(r'"data:[^"]*"', "", file.read())
+    return " ".join(re.sub("<[^>]+>", " ", html.partition("</style>")[2]).split())
+
+
+def mode(path: str) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_page_is_written_here_and_named(report: Report, tmp_path: str) -> None:
+    done = report("--timezone", "Europe/Berlin")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}/{NAME}\n", "")
+    assert os.listdir(tmp_path) == [NAME]
+    text = text_of(f"{tmp_path}/{NAME}")
+    assert text.startswith(
+        "TCP connections web1 Tue 18 Nov 2025 01:00 CET to Tue 18 Nov 2025 02:00 CET 1 h, times in Europe/Berlin "
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "period"),
+    [
+        (("--since", "2025-11-18T00:30"), "00:30 UTC to Tue 18 Nov 2025 01:00 UTC 30 min,"),
+        (("--until", "2025-11-18T00:10"), "00:00 UTC to Tue 18 Nov 2025 00:10 UTC 10 min,"),
+        (("--since", "2025-11-18", "--until", "2025-11-19"), "00:00 UTC to Wed 19 Nov 2025 00:00 UTC 24 h,"),
+        (
+            ("--since", "2025-11-18T01:10:00+01:00", "--until", "2025-11-18T00:20Z"),
+            "00:10 UTC to Tue 18 Nov 2025 00:20 UTC 10 min,",
+        ),
+    ],
+    ids=["since", "until", "both", "offsets"],
+)
+def test_period_is_the_one_that_is_asked_for(
+    report: Report, tmp_path: str, arguments: tuple[str, ...], period: str
+) -> None:
+    assert report("--timezone", "UTC", *arguments).returncode == 0
+    assert f"Tue 18 Nov 2025 {period}" in text_of(f"{tmp_path}/{NAME}")
+
+
+def test_past_names_who_it_was(report: Report, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [*exhausted_hour(), *(minute(number) for number in range(61, 70))])
+    with open(f"{tmp_path}/tcptide.toml", "w", encoding="utf-8") as file:
+        file.write('[privacy]\nremote_addresses = "masked"\n')
+    assert report("--until", "2025-11-18T01:00Z", "--config", "tcptide.toml", state_dir=directory).returncode == 0
+    assert "Few ports were left to 10.0.0.0/24:5432 by app.service : at most 95%" in text_of(f"{tmp_path}/{NAME}")
+
+
+def test_default_is_the_last_day_of_what_there_is(report: Report, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(30 * number) for number in range(97)])
+    assert report("--timezone", "UTC", state_dir=directory).returncode == 0
+    assert "web1 Wed 19 Nov 2025 00:00 UTC to Thu 20 Nov 2025 00:00 UTC 24 h," in text_of(f"{tmp_path}/{NAME}")
+
+
+def test_sample_that_is_too_young_for_a_row_is_the_newest(report: Report, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(0), minute(0.1), minute(0.2)])
+    assert report("-v", state_dir=directory).stderr == f"2 samples of 'host' in {directory}\n"
+    assert "There are only 2 samples so far" in text_of(f"{tmp_path}/{NAME}")
+
+
+def test_other_source_is_named(report: Report, tmp_path: str) -> None:
+    assert report("--source", "blue").returncode == 0
+    assert text_of(f"{tmp_path}/{NAME}").startswith("TCP connections of the network namespace blue web1 ")
+
+
+def test_only_source_needs_no_name(report: Report, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(0, source="green")])
+    assert report(state_dir=directory).returncode == 0
+    assert text_of(f"{tmp_path}/{NAME}").startswith("TCP connections of the network namespace green web1 ")
+
+
+def test_configuration_holds(report: Report, tmp_path: str) -> None:
+    with open(f"{tmp_path}/tcptide.toml", "w", encoding="utf-8") as file:
+        file.write('[privacy]\nremote_addresses = "masked"\n')
+    assert report("--config", f"{tmp_path}/tcptide.toml").returncode == 0
+    text = text_of(f"{tmp_path}/{NAME}")
+    assert "10.0.0.5" not in text and "10.0.0.0/24:5432" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "line"),
+    [
+        pytest.param(("--source", "red"), 2, "--source: {state} has none named 'red', only blue, host", id="source"),
+        pytest.param(("--since", "2025-11-20"), 1, "{state}: no samples of 'host' in this period", id="after"),
+        pytest.param(("--until", "2025-11-01"), 1, "{state}: no samples of 'host' in this period", id="before"),
+        pytest.param(
+            ("--since", "2025-11-19", "--until", "2025-11-18"),
+            *(2, "--until: '2025-11-18' is not after --since '2025-11-19'"),
+            id="period-backwards",
+        ),
+        pytest.param(
+            ("--since", "noon"),
+            *(2, "--since: 'noon' is no ISO 8601 time, such as 2025-11-18 or 2025-11-18T14:00+01:00"),
+            id="time",
+        ),
+        pytest.param(
+            ("--timezone", "Berlin"),
+            *(2, "--timezone: 'Berlin' is no known time zone, such as Europe/Berlin or UTC"),
+            id="zone",
+        ),
+        pytest.param(
+            ("--config", "/proc/none"),
+            *(2, "/proc/none: No such file or directory (named by --config)"),
+            id="config",
+        ),
+        pytest.param(("--output", "no/where"), 2, "--output: there is no directory {here}/no", id="output-nowhere"),
+        pytest.param(
+            ("--output", "/dev/null"),
+            *(2, "--output: /dev/null is there and is no regular file"),
+            id="output-device",
+        ),
+        pytest.param(("--week",), 2, "unrecognized arguments: --week; see tcptide-report --help", id="option"),
+        pytest.param(("--out=x",), 2, "unrecognized arguments: --out=x; see tcptide-report --help", id="abbreviation"),
+    ],
+)
+def test_failure_is_one_line_and_leaves_nothing(
+    report: Report, state: str, tmp_path: str, arguments: tuple[str, ...], status: int, line: str
+) -> None:
+    done = report(*arguments)
+    expected = line.format(state=state, here=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", f"tcptide-report: {expected}\n")
+    assert os.listdir(tmp_path) == []
+
+
+def test_empty_state_is_no_success(report: Report, tmp_path: str) -> None:
+    os.mkdir(f"{tmp_path}/state")
+    done = report(state_dir=f"{tmp_path}/state")
+    assert (done.returncode, done.stderr) == (1, f"tcptide-report: {tmp_path}/state: no samples yet\n")
+
+
+def test_damaged_state_is_named_and_left_alone(report: Report, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(0)])
+    with open(f"{directory}/tcptide.db", "r+b") as file:
+        file.write(b"nothing that SQLite knows")
+    done = report(state_dir=directory)
+    assert (done.returncode, done.stderr) == (1, f"tcptide-report: {directory}: tcptide.db is damaged\n")
+    assert NAME not in os.listdir(tmp_path)
+
+
+def test_new_page_is_for_owner_and_group_less_the_umask(report: Report, tmp_path: str) -> None:
+    report("--output", "usual.html", umask=0)
+    report("--output", "strict.html", umask=0o077)
+    assert [mode(f"{tmp_path}/{name}.html") for name in ("usual", "strict")] == [0o640, 0o600]
+
+
+def test_replaced_page_keeps_its_mode(report: Report, tmp_path: str) -> None:
+    with open(f"{tmp_path}/{NAME}", "w", encoding="utf-8") as file:
+        file.write("old")
+    os.chmod(f"{tmp_path}/{NAME}", 0o644)
+    assert report("--output", str(tmp_path)).returncode == 0
+    assert mode(f"{tmp_path}/{NAME}") == 0o644
+    assert "web1" in text_of(f"{tmp_path}/{NAME}")
+
+
+@pytest.mark.root
+def test_root_keeps_the_owner_of_a_page_that_it_replaces(report: Report, tmp_path: str) -> None:
+    with open(f"{tmp_path}/{NAME}", "w", encoding="utf-8"):
+        os.chown(f"{tmp_path}/{NAME}", 65534, 65534)
+    assert report().returncode == 0
+    found = os.stat(f"{tmp_path}/{NAME}")
+    assert (found.st_uid, found.st_gid, found.st_size > 1000) == (65534, 65534, True)
+
+
+def test_symbolic_link_is_not_followed(report: Report, tmp_path: str) -> None:
+    os.symlink("/etc/motd", f"{tmp_path}/{NAME}")
+    done = report()
+    line = f"tcptide-report: --output: {tmp_path}/{NAME} is there and is no regular file\n"
+    assert (done.returncode, done.stderr) == (2, line)
+    assert os.readlink(f"{tmp_path}/{NAME}") == "/etc/motd"
+
+
+def test_full_disk_leaves_the_old_page(report: Report, tmp_path: str) -> None:
+    with open(f"{tmp_path}/{NAME}", "w", encoding="utf-8") as file:
+        file.write("old")
+
+    def no_large_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    done = report(before=no_large_files)
+    assert (done.returncode, done.stderr) == (1, f"tcptide-report: {tmp_path}/{NAME}: File too large\n")
+    assert os.listdir(tmp_path) == [NAME]
+    assert text_of(f"{tmp_path}/{NAME}") == "" and os.path.getsize(f"{tmp_path}/{NAME}") == 3
+
+
+@pytest.mark.parametrize("signal_sent", [False, True], ids=["error", "signal"])
+def test_write_that_is_cut_short_leaves_nothing(
+    tmp_path: str, monkeypatch: pytest.MonkeyPatch, signal_sent: bool
+) -> None:
+    """A directory has come into the way since the path was looked at; or the run is ended before the renaming."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    os.mkdir(f"{tmp_path}/{NAME}")
+    if signal_sent:
+        monkeypatch.setattr(os, "rename", end)
+    with pytest.raises(KeyboardInterrupt if signal_sent else IsADirectoryError):
+        cli._write(f"{tmp_path}/{NAME}", b"page")
+    assert os.listdir(tmp_path) == [NAME]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({"MPLBACKEND": "module://matplotlib_inline.backend_inline"}, id="backend-of-a-notebook"),
+        pytest.param({"MPLBACKEND": "nonsense"}, id="backend-unknown"),
+        pytest.param({"HOME": "/proc"}, id="home-read-only"),
+        pytest.param({"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8"}, id="locale"),
+        pytest.param({"PYTHONWARNINGS": "error"}, id="warnings-are-errors"),
+    ],
+)
+def test_environment_does_not_matter(report: Report, tmp_path: str, environ: dict[str, str]) -> None:
+    done = report(environ=environ)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_settings_of_matplotlib_do_not_matter(report: Report, tmp_path: str) -> None:
+    pages = []
+    for settings in ("", "font.size: 40\naxes.facecolor: red\nnonsense: 1\n"):
+        with open(f"{tmp_path}/matplotlibrc", "w", encoding="utf-8") as file:
+            file.write(settings)
+        assert report("--until", "2025-11-18T00:30").stderr == ""
+        with open(f"{tmp_path}/{NAME}", encoding="utf-8") as file:
+            pages.append(re.findall(r'"data:[^"]*"', file.read()))
+    assert pages[0] == pages[1] != []
+
+
+def test_help_and_version_need_no_extra_and_no_state(script: Script) -> None:
+    for option in ("--help", "--version"):
+        command = [script("tcptide-report"), option]
+        environ = {"PYTHONPROFILEIMPORTTIME": "1"}
+        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0
+        assert re.findall(r"\b(pandas|numpy|matplotlib|jinja2)$", done.stderr, re.MULTILINE) == []
+        assert "tcptide" in done.stderr

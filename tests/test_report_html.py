@@ -1,0 +1,139 @@
+"""The page as HTML: valid, whole, loading nothing, with whatever the host is called; and privacy."""
+
+import re
+from collections import Counter
+from functools import cache
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+
+from reporter import page, palette
+from tcptide.config import Privacy
+from tcptide.model import Holder, Sample
+from tcptide.privacy import shown
+
+from .reporting import built, exhausted_hour, minute, quiet_hour
+from .samples import DATABASE, PORTS, WEB
+
+VOID = {"meta", "img", "source", "br", "link", "input", "hr"}
+
+
+class Outline(HTMLParser):
+    """Reads a page strictly: elements closed in order; collects ids, attributes and text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len(dict(attrs)) == len(attrs), f"<{tag}> has an attribute twice"
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> in {self.open}"
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+HOSTILE = "<script>alert(1)</script>\x1b[2J\u202etxt.exe\udcff\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
+
+
+def hostile(sample: Sample) -> Sample:
+    return sample._replace(
+        origin=sample.origin._replace(hostname=HOSTILE, unseen=(HOSTILE,), method=HOSTILE),
+        ports=PORTS._replace(worst=(DATABASE._replace(holder=HOSTILE, remote=HOSTILE, utilisation_percent=99.0),)),
+        listeners=(WEB._replace(unit=HOSTILE, address=HOSTILE),),
+        holders=tuple(Holder(kind, HOSTILE, {HOSTILE: 1}) for kind in ("unit", "user", "process")),
+        remotes=((HOSTILE, 1),),
+    )
+
+
+PAGES = {
+    "quiet": lambda: built(quiet_hour()),
+    "exhausted": lambda: built(exhausted_hour()),
+    "attention": lambda: built(exhausted_hour()[:40]),
+    "one": lambda: built([minute(0)]),
+    "simulated": lambda: built(quiet_hour()[:9], simulated=True),
+    "hostile": lambda: built([hostile(minute(number)) for number in range(3)]),
+}
+
+
+@cache
+def rendered(name: str) -> str:
+    return page.render(PAGES[name]())
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_whole_valid_and_loads_nothing(name: str) -> None:
+    html = rendered(name)
+    outline = Outline(html)
+    assert html.startswith('<!doctype html>\n<html lang="en">\n')
+    ids = Counter(attributes["id"] for _, attributes in outline.elements if "id" in attributes)
+    assert max(ids.values()) == 1
+    named = {
+        attributes[key] for _, attributes in outline.elements for key in ("aria-labelledby", "for") if key in attributes
+    }
+    assert named <= set(ids)
+    assert all(attributes.get("alt") for attributes in outline.all("img"))
+    assert {tag for tag, _ in outline.elements} & {"script", "link", "iframe", "object", "base", "form", "a"} == set()
+    assert [key for _, attributes in outline.elements for key in attributes if key.startswith("on")] == []
+    sources = [attributes[key] for _, attributes in outline.elements for key in ("src", "srcset") if key in attributes]
+    assert sources and all((source or "").startswith("data:image/png;base64,") for source in sources)
+    assert re.search(r"https?:|//[a-z]|url\(|@import", re.sub(r'"data:[^"]*"', '""', html)) is None
+    headings = [int(tag[1]) for tag, _ in outline.elements if re.fullmatch("h[1-6]", tag)]
+    assert headings[0] == 1 and headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(headings))
+
+
+def test_hostile_names_are_text() -> None:
+    html = rendered("hostile")
+    assert "<script" not in html
+    assert re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", html) is None
+    html.encode()
+    text = "".join(Outline(html).text)
+    assert "<script>alert(1)</script>\ufffd[2J\ufffdtxt.exe\ufffd\"'><img src=x onerror=alert(2)>{{ 7*7 }}" in text
+
+
+def test_simulated_history_says_so_first() -> None:
+    outline = Outline(rendered("simulated"))
+    text = " ".join(" ".join(outline.text).split())
+    assert text.startswith("SIMULATED: TCP connections of web1 SIMULATED This history was made by")
+
+
+@pytest.mark.parametrize(
+    ("privacy", "gone", "kept"),
+    [
+        (Privacy(), set(), {"10.0.0.5", "192.0.2.7", "2001:db8::7", "python3"}),
+        (Privacy("masked"), {"10.0.0.5", "192.0.2.7", "2001:db8::7"}, {"10.0.0.0/24", "192.0.2.0/24", "python3"}),
+        (Privacy("none"), {"10.0.0.5", "10.0.0.0", "192.0.2", "2001:db8"}, {":5432", "python3"}),
+        (Privacy(processes=False), {"python3"}, {"10.0.0.5", "192.0.2.7"}),
+    ],
+    ids=["full", "masked", "none", "no-processes"],
+)
+def test_privacy_holds_on_the_whole_page(privacy: Privacy, gone: set[str], kept: set[str]) -> None:
+    process = Holder("process", "python3", {"ESTABLISHED": 380})
+    hour = [one._replace(holders=(*one.holders, process)) for one in exhausted_hour()[:40]]
+    html = re.sub(r'"data:[^"]*"', "", page.render(built([shown(one, privacy) for one in hour])))
+    assert {text for text in gone if text in html} == set()
+    assert {text for text in kept if text not in html} == set()
+
+
+def test_colours_of_pictures_and_page_are_the_same() -> None:
+    html = rendered("one")
+    assert f"--surface:{palette.LIGHT['surface']};" in html
+    assert f"--surface:{palette.DARK['surface']};" in html
+    used = set(re.findall(r"var\(--([a-z-]+)\)", html))
+    assert used <= set(re.findall(r"--([a-z-]+):", html))
