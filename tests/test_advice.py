@@ -32,6 +32,7 @@ CASES: dict[str, tuple[dict[str, Any], Rates, int, str]] = {
         2,
         "10.0.0.5:5432",
     ),
+    "barred": ({"barred": 14_117, "capacity": 14_115}, rates(), 1, "host"),
     "bind": ({"bind": (("10.0.0.1", 90.1),)}, rates(), 1, "10.0.0.1"),
     "time_wait_limit": ({}, rates(time_wait_overflows=0.1), 1, "host"),
     "accept_queue_filling": ({"listeners": (listener(91),)}, rates(), 1, ":8080"),
@@ -73,6 +74,7 @@ def test_words_know_all_of_their_numbers(code: str, case: tuple[dict[str, Any], 
     ("changes", "per_second"),
     [
         ({"worst": (destination(14_115),)}, rates()),
+        ({"barred": 14_116, "capacity": 14_116}, rates()),
         ({"bind": (("10.0.0.1", 90.0),)}, rates()),
         ({"states": states(TIME_WAIT=58_982)}, rates()),
         ({"listeners": (listener(90),)}, rates()),
@@ -86,6 +88,7 @@ def test_words_know_all_of_their_numbers(code: str, case: tuple[dict[str, Any], 
     ],
     ids=[
         "half-of-the-ports",
+        "half-of-the-range-barred",
         "bind-90-percent",
         "time-wait-90-percent",
         "queue-under-70-percent",
@@ -111,6 +114,11 @@ def test_worst_first_and_by_topic() -> None:
         (0, "destination_knee"),
     ]
     assert [each.code for each in findings.find(seen, rates(), ("ports",))] == ["bind", "destination_knee"]
+
+
+def test_no_port_left_is_critical() -> None:
+    (found,) = findings.find(sample(worst=(), barred=28_232, capacity=0), rates())
+    assert (found.code, found.severity) == ("barred", 2)
 
 
 def test_cure_fits_the_host() -> None:

@@ -8,13 +8,14 @@ from argparse import Namespace
 
 import pytest
 
-from checks import check_tcp_port_exhaustion, output, ranges
+from checks import check_tcp_connections, check_tcp_port_exhaustion, output, ranges
 from checks.output import Answer
 from checks.spec import CheckSpec, Judged, Metric, Phrase
 from tcptide.config import Config
 from tcptide.model import Finding
-from tests.judging import lines, text
-from tests.samples import destination, look, no_rates, point, sample
+from tests.judging import chosen, lines, text
+from tests.samples import STATES, destination, look, no_rates, point, rates, sample
+from tests.worlds import TREE
 
 SPEC = CheckSpec("check_tcp_time_wait", "For tests.", (Metric("time_wait", "", "a count"), Metric("other", "", "too")))
 LONG_PATH = "/srv/monitoring/agents/state/of/the/host/with/a/long/name/tcptide"
@@ -123,8 +124,11 @@ def test_verbose_twice_says_how_it_was_looked() -> None:
 
 
 def test_default_first_line_fits_an_old_nrpe() -> None:
-    judged = check_tcp_port_exhaustion.judge(look(), no_rates(), point(), None, Namespace())
-    assert len(lines(check_tcp_port_exhaustion.SPEC, judged)[0]) < 1024
+    """That of the check with the most metrics, on the busiest of hosts."""
+    spec, judge = check_tcp_connections.SPEC, check_tcp_connections.judge
+    busy = look(states=dict.fromkeys(STATES, (9_999_999, 0)), holders=())
+    judged = judge(busy, rates(active_opens=99_999.999, passive_opens=0.0), point(), None, chosen(spec))
+    assert len(lines(spec, judged)[0]) < 1024
 
 
 def as_json(judged: Judged, **answer: object) -> dict[str, object]:
@@ -227,9 +231,10 @@ def test_json_of_a_failure_has_the_same_keys() -> None:
 @pytest.mark.parametrize("stdout", ["closed", "/dev/full", "gone"], ids=["closed", "full", "reader-gone"])
 def test_put_survives(stdout: str) -> None:
     """The exit status is what counts when nobody can be told."""
-    tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from checks.output import put; put('x' * 9999); sys.exit(2)"
-    command = [sys.executable, "-c", code, tree]
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); from checks.output import put; put(9999 * 'x')\nos._exit(2)"
+    )
+    command = [sys.executable, "-c", code, TREE]
     if stdout == "gone":
         read, write = os.pipe()
         os.close(read)

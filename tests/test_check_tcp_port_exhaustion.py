@@ -79,6 +79,12 @@ def full(ports_used: int, **changes: Any) -> dict[str, Any]:
             id="crit-long-address-costs-the-numbers",
         ),
         pytest.param(
+            "CRITICAL - no port left for connect(): all 28232 barred by listeners and bind() (limit 85%)",
+            {"worst": (), "capacity": 0, "barred": 28232},
+            (),
+            id="crit-all-barred",
+        ),
+        pytest.param(
             "UNKNOWN - ports in use cannot be seen by psutil",
             {"method": "psutil", "ports": None},
             (),

@@ -1,0 +1,94 @@
+"""How close connect() and bind() are to failing for lack of an ephemeral port."""
+
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import NoReturn
+
+from tcptide import advice
+from tcptide.model import Destination, Forecast, Look, Point, Ports, Rates
+from tcptide.text import endpoint, percent
+
+from . import spec
+from .frame import run, sampled
+from .spec import CheckSpec, Judged, Metric, Phrase
+
+LISTED = 5
+
+SPEC = CheckSpec(
+    name="check_tcp_port_exhaustion",
+    summary="How close connect() and bind() are to failing for lack of an ephemeral port. Ports run out for one "
+    "destination at a time (local address, remote address, remote port): 100 % is when connect() to it fails.",
+    metrics=(
+        spec.percent("worst_destination", "ephemeral ports used towards the fullest destination"),
+        spec.percent("worst_bind", "ephemeral ports that bind(address, 0) finds taken, fullest local address"),
+        Metric("worst_destination_ports", "", "ports used towards the fullest destination"),
+        Metric("capacity", "", "ports that connect() can use towards one destination"),
+        Metric("barred_ports", "", "ephemeral ports that listeners and explicit bind() keep from connect()"),
+        Metric("exhaustion_seconds", "s", "time until the fullest destination has no port left, where known"),
+    ),
+    needs=("sample",),
+)
+
+
+def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, options: Namespace) -> Judged:
+    """The fullest destination, and the fullest local address for programs that bind() first."""
+    sample, ports = look.sample, look.sample.ports
+    if ports is None:
+        return Judged(Phrase(""), {}, unknown=f"ports in use cannot be seen by {sample.origin.method}")
+    worst = ports.worst[0] if ports.worst else None
+    address, bound = ports.bind[0] if ports.bind else ("any address", 0.0)
+    fullest = _fullest(worst, ports)._replace(ahead=spec.ahead(forecast))
+    used = worst.ports_used if worst else 0
+    return Judged(
+        summary=fullest,
+        values={
+            "worst_destination": ports.worst_percent,
+            "worst_bind": bound,
+            "worst_destination_ports": used,
+            "capacity": ports.capacity,
+            "barred_ports": ports.barred,
+            "exhaustion_seconds": forecast.seconds if forecast else None,
+        },
+        phrases={
+            "worst_destination": fullest,
+            "worst_bind": Phrase(f"{percent(bound)} of ports taken for bind() to {address}"),
+            "worst_destination_ports": fullest._replace(what=f"{used} ports to {_name(worst)} used", detail=""),
+            "capacity": Phrase(f"connect() can use {ports.capacity} ports towards one destination"),
+            "barred_ports": Phrase(f"{ports.barred} ephemeral ports barred by listeners and bind()"),
+            "exhaustion_seconds": fullest,
+        },
+        maxima={"worst_destination_ports": ports.capacity, "capacity": ports.size, "barred_ports": ports.size},
+        details=tuple(_lists(ports)),
+        findings=advice.find(sample, rates, ("ports",)),
+    )
+
+
+def _fullest(worst: Destination | None, ports: Ports) -> Phrase:
+    if worst is None and ports.capacity:
+        return Phrase("no ephemeral port in use", f" (0/{ports.capacity})")
+    if worst is None:
+        return Phrase(f"no port left for connect(): all {ports.size} barred by listeners and bind()")
+    return Phrase(
+        f"{percent(worst.utilisation_percent)} of ports to {_name(worst)} used",
+        f" ({worst.ports_used}/{ports.capacity})",
+        f" by {worst.holder}" if worst.holder else "",
+    )
+
+
+def _name(destination: Destination | None) -> str:
+    return endpoint(destination.remote, destination.remote_port) if destination else "any destination"
+
+
+def _lists(ports: Ports) -> Iterator[str]:
+    for one in ports.worst[:LISTED]:
+        reusable = f", {one.reusable} more to be taken over" if one.reusable else ""
+        holder = f", {one.holder}" if one.holder else ""
+        used = f"{percent(one.utilisation_percent)}, {one.ports_used} ports"
+        yield f"to {_name(one)} from {one.local}: {used}{reusable}{holder}"
+    if ports.bind:
+        yield "bind: " + ", ".join(f"{address} {percent(used)}" for address, used in ports.bind[:LISTED])
+
+
+def main() -> NoReturn:
+    """The executable."""
+    run(SPEC, sampled(judge))

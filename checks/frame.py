@@ -1,0 +1,217 @@
+"""From the command line to the exit status: the one place that asks, compares, prints, records and exits.
+
+A check is a CheckSpec, a pure judge, and a main that hands both to `run`.
+"""
+
+import gc
+import os
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from types import FrameType
+from typing import NamedTuple, NoReturn
+
+from tcptide import config, history, privacy, snapshot, statefiles, trends
+from tcptide.clock import SYSTEM, Clock
+from tcptide.config import Config
+from tcptide.errors import StoreError, TcptideError
+from tcptide.kernel import netns
+from tcptide.kernel.procfs import ProcFs
+from tcptide.kernel.sockdiag import SocketFilter
+from tcptide.model import Forecast, Look, Point, Rates
+from tcptide.sampler import take_filtered, take_sample
+from tcptide.series import COUNTERS, point_of
+from tcptide.store import Reader
+
+from . import options as command_line
+from . import output, ranges
+from .output import Answer
+from .ranges import CRITICAL, UNKNOWN, WARNING, Outcome
+from .spec import CheckSpec, Judged
+
+#: Pure: what was seen, and how it changes, in; what is to be said of it out.
+Judge = Callable[[Look, Rates, Point, Forecast | None, Namespace], Judged]
+
+
+class Context(NamedTuple):
+    """What a check asks with."""
+
+    spec: CheckSpec
+    options: Namespace
+    config: Config
+    directory: str  # of the state
+    source: str
+    proc: ProcFs
+    clock: Clock
+    timeout_seconds: float
+
+
+#: Answers from what is at most so many seconds old.
+Ask = Callable[[Context, float], Answer]
+
+
+class _Timeout(BaseException):
+    """The alarm rang; no Exception, so that nothing on the way takes it for an error of its own."""
+
+
+def run(spec: CheckSpec, ask: Ask) -> NoReturn:
+    """Run a check as an executable, to the end of the process. Whatever goes wrong is one UNKNOWN line."""
+    gc.disable()  # there will be nothing to collect in so short a life
+    arguments = sys.argv[1:]
+    chosen = Namespace(output="text", verbose=0, timeout=None)
+    try:
+        chosen = command_line.read(spec, arguments)
+        text, state = _judged(spec, ask, chosen)
+    except command_line.HelpAsked as asked:
+        text, state = str(asked), UNKNOWN
+    except (Exception, KeyboardInterrupt, _Timeout) as error:
+        _set_alarm(0)
+        text, state = output.failure(spec, _reason(error), chosen.output), UNKNOWN
+        if chosen.verbose > 2 and chosen.output == "text":
+            text += _traceback(error)
+    output.put(text)
+    os._exit(state)  # all is written and closed; tidying up the interpreter would take a tenth of the time again
+
+
+def sampled(judge: Judge) -> Ask:
+    """A check of the newest sample, with rates if its spec needs them."""
+
+    def ask(context: Context, max_age_seconds: float) -> Answer:
+        look = snapshot.look(
+            context.directory,
+            context.source,
+            lambda: take_sample(context.proc, context.clock, source=context.source),
+            context.clock,
+            boot_id=context.proc.boot_id(),
+            netns_cookie=netns.cookie(),
+            max_age_seconds=max_age_seconds,
+            timeout_seconds=context.timeout_seconds,
+            interval_seconds=context.config.interval_seconds,
+            retention=context.config.retention,
+        )
+        point = point_of(look.sample)
+        return answer(context, judge, look, _rates(context, point), point)
+
+    return ask
+
+
+def filtered(context: Context, judge: Judge, wanted: SocketFilter) -> Answer:
+    """A check of a part of the sockets: looked at now, neither stored nor compared with what was before."""
+    look = Look(take_filtered(context.proc, context.clock, wanted), False, ())
+    return answer(context, judge, look, _NO_RATES, point_of(look.sample))
+
+
+def answer(context: Context, judge: Judge, look: Look, rates: Rates, point: Point) -> Answer:
+    """The judge's view of a look, with what line 1 must say of the look itself."""
+    look = look._replace(sample=privacy.shown(look.sample, context.config.privacy))
+    origin = look.sample.origin
+    marks = []
+    if context.source == "host" and context.proc.has_veth():
+        marks.append("host namespace only")
+    if origin.method != "sock_diag":
+        marks.append(f"seen by {origin.method}")
+    if origin.simulated:
+        marks.append("SIMULATED")
+    judged = judge(look, rates, point, None, context.options)
+    return Answer(judged, look.sample, snapshot.age_seconds(look.sample, context.clock), look.notices, tuple(marks))
+
+
+_NO_RATES = Rates(0.0, dict.fromkeys(COUNTERS), "first")
+
+
+def _rates(context: Context, point: Point) -> Rates:
+    """An unreadable state is no news: the look has said so."""
+    if "rates" not in context.spec.needs:
+        return _NO_RATES
+    rows = int(trends.MAX_SECONDS / context.config.interval_seconds) + 2
+    try:
+        with Reader(context.directory) as reader:
+            return trends.rates(point, reader.recent(context.source, rows))
+    except StoreError:
+        return _NO_RATES
+
+
+def _judged(spec: CheckSpec, ask: Ask, options: Namespace) -> tuple[str, int]:
+    _set_alarm(options.timeout or command_line.DEFAULTS.timeout_seconds)
+    settings = config.load(options.config, os.environ)
+    timeout_seconds = options.timeout or settings.timeout_seconds
+    _set_alarm(timeout_seconds)
+    thresholds = ranges.resolve(spec, options.warning, options.critical, settings)
+    proc = ProcFs()
+    context = Context(
+        spec,
+        options,
+        settings,
+        statefiles.state_directory(options.state_dir, os.environ, settings.state_dir),
+        options.source or netns.source_name(proc),
+        proc,
+        SYSTEM,
+        timeout_seconds,
+    )
+    found = ask(context, settings.max_age_seconds if options.max_age is None else options.max_age)
+    outcome = ranges.evaluate(spec, found.judged, thresholds)
+    try:
+        if outcome.state in (WARNING, CRITICAL) and (found.age_seconds or 0.0) > snapshot.ALARM_AGE_SECONDS:
+            found = ask(context, 0.0)
+            outcome = ranges.evaluate(spec, found.judged, thresholds)
+        if options.record:
+            _record(context, found, outcome)
+    except (TcptideError, _Timeout) as error:  # what was found is still true
+        _set_alarm(0)
+        found = found._replace(notices=(*found.notices, str(error)))
+    _set_alarm(0)
+    if options.output == "json":
+        return output.as_json(spec, found, outcome, thresholds), outcome.state
+    return output.plain(spec, found, outcome, thresholds, options.verbose), outcome.state
+
+
+def _record(context: Context, found: Answer, outcome: Outcome) -> None:
+    """Record the state for the service that --record names. Raises StoreError."""
+    import json
+
+    if found.sample is None:
+        raise StoreError("not recorded: no sample")
+    finding = found.judged.findings[0] if outcome.breaches and found.judged.findings else None
+    try:
+        history.record(
+            context.directory,
+            found.sample.origin,
+            context.clock,
+            context.options.record,
+            outcome.state,
+            output.first_line(context.spec, found, outcome)[0],
+            code=finding.code if finding else None,
+            finding=json.dumps(finding._asdict()) if finding else None,
+        )
+    except StoreError as error:
+        raise StoreError(f"not recorded: {error}") from None
+
+
+def _set_alarm(seconds: float) -> None:
+    """0: none."""
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _Timeout(f"no answer within {seconds:g} s")
+
+    signal.signal(signal.SIGALRM, ring)
+    # Again and again: an exception that is raised in a destructor is lost.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, command_line.UsageError):
+        return f"usage: {error}; see --help"
+    if isinstance(error, TcptideError | _Timeout):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return f"{type(error).__name__}: {error} (-vvv shows where)"
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    return "".join(
+        f"{output.clean(line)}\n" for text in traceback.format_exception(error) for line in text.splitlines()
+    )

@@ -1,0 +1,45 @@
+"""Default thresholds by (check, metric), and how much must have happened before a share of it says anything.
+
+All defaults are upper bounds: a value above one breaches it. A metric that isn't here is informational until the
+configuration file or an option gives it a range.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Levels(NamedTuple):
+    """Upper bounds in the metric's unit; None: no state comes of it."""
+
+    warning: float | None = None
+    critical: float | None = None
+
+
+NONE = Levels()
+
+#: By the check's name without `check_`, and the metric's perfdata label.
+DEFAULTS: Mapping[tuple[str, str], Levels] = {
+    ("tcp_connections", "conntrack_usage"): Levels(80, 90),
+    ("tcp_time_wait", "bucket_usage"): Levels(90),
+    ("tcp_port_exhaustion", "worst_destination"): Levels(70, 85),
+    ("tcp_port_exhaustion", "worst_bind"): Levels(90),
+    ("tcp_errors", "failed_open_percent"): Levels(5, 20),
+    ("tcp_errors", "retransmit_percent"): Levels(3, 10),
+    ("tcp_errors", "listen_overflows_per_second"): Levels(0),
+    ("tcp_listen_queue", "worst_listener"): Levels(70, 90),
+    ("tcp_listen_queue", "overflows_per_second"): Levels(0),
+    ("tcptide", "sample_age_seconds"): Levels(180, 600),
+}
+
+#: From here on connect() towards one destination is slow: the ports of one parity are used up
+#: (net/ipv4/inet_hashtables.c, __inet_hash_connect).
+KNEE_PERCENT = 50.0
+
+MINIMUM_OPENS = 50  # opens between two samples, for failed_open_percent
+MINIMUM_SEGMENTS = 1000  # segments sent between two samples, for retransmit_percent
+MINIMUM_WAITING = 8  # connections in an accept queue, for worst_listener; none while the kernel counts overflows
+
+
+def of(check: str, metric: str) -> Levels:
+    """The defaults of a metric; NONE where there are none."""
+    return DEFAULTS.get((check, metric), NONE)

@@ -1,0 +1,50 @@
+"""Installed checks as a scheduler runs them, and a state for them to find."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tcptide.clock import SYSTEM
+from tcptide.history import append
+from tcptide.kernel.procfs import ProcFs
+from tcptide.model import Sample
+from tcptide.sampler import take_sample
+from tcptide.writer import Writer
+
+from . import worlds
+
+LOOKING = (
+    "check_tcp_connections",
+    "check_tcp_time_wait",
+    "check_tcp_port_exhaustion",
+    "check_tcp_errors",
+    "check_tcp_listen_queue",
+)
+ALL = (*LOOKING, "check_tcptide")
+
+
+def answer(*command: str, environ: Mapping[str, str] | None = None) -> tuple[int, list[str]]:
+    """The exit status of a check and its lines; stderr has to be empty."""
+    done = worlds.run(command, environ=environ)
+    assert done.stderr == ""
+    return done.returncode, done.stdout.splitlines()
+
+
+def prefix(name: str) -> str:
+    """What the lines of a check begin with."""
+    return name.removeprefix("check_").upper()
+
+
+def store(directory: str, sample: Sample) -> None:
+    """Keep a sample as the sampler does."""
+    with Writer(directory) as writer:
+        append(writer, sample)
+
+
+def aged(seconds: float, source: str, **changes: Any) -> Sample:
+    """A sample of this machine, as if taken so long ago."""
+    sample = take_sample(ProcFs(), SYSTEM, source=source)
+    origin = sample.origin
+    past = origin._replace(
+        wall_seconds=origin.wall_seconds - seconds, boottime_seconds=origin.boottime_seconds - seconds
+    )
+    return sample._replace(origin=past, **changes)

@@ -1,0 +1,213 @@
+"""The installed checks on a state: what they take from it, what they leave in it, and what they say without one."""
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tcptide.store import Reader
+
+from . import worlds
+from .checking import LOOKING, aged, answer, prefix, store
+from .worlds import TREE
+
+each_looking_check = pytest.mark.parametrize("name", LOOKING)
+
+Check = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def check(script: Callable[[str], str], state_dir: str) -> Check:
+    """Runs a check with the state in state_dir: name and arguments in, exit status and lines out."""
+
+    def run(name: str, *arguments: str) -> tuple[int, list[str]]:
+        return answer(script(name), "--state-dir", state_dir, *arguments)
+
+    return run
+
+
+@each_looking_check
+def test_looks_stores_and_answers(name: str, check: Check, state_dir: str) -> None:
+    status, lines = check(name, "--source", "here")
+    assert re.match(rf"{prefix(name)} (OK|WARNING|CRITICAL) - ", lines[0])
+    assert status == ("OK", "WARNING", "CRITICAL").index(lines[0].split()[1])
+    assert "no history" not in lines[0]
+    with Reader(state_dir) as reader:
+        assert len(reader.recent("here", 10)) == 1
+
+
+@each_looking_check
+def test_unusable_state_is_judged_live_with_a_notice(name: str, script: Callable[[str], str], tmp_path: Any) -> None:
+    file = tmp_path / "state"
+    file.write_text("")
+    done = worlds.run([script(name), "--state-dir", str(file)])
+    line = done.stdout.partition(" | ")[0]
+    assert re.match(rf"{prefix(name)} (OK|WARNING|CRITICAL) - .*\(no history: /.*: not a directory\)$", line)
+    assert len(line) <= 120
+    assert f"no history: {file}: not a directory" in done.stdout
+
+
+def test_watcher_has_nothing_but_the_state(script: Callable[[str], str], check: Check, state_dir: str) -> None:
+    assert check("check_tcptide") == (3, [f"TCPTIDE UNKNOWN - {state_dir}: no samples yet"])
+    done = worlds.run([script("check_tcptide"), "--state-dir", "/dev/null/state"])
+    assert (done.returncode, done.stdout) == (3, "TCPTIDE UNKNOWN - /dev/null/state: Not a directory\n")
+    store(state_dir, aged(0, "there"))
+    assert check("check_tcptide", "--source", "here") == (
+        3,
+        [f"TCPTIDE UNKNOWN - {state_dir}: no samples of here, only of there"],
+    )
+
+
+def test_watcher_watches(check: Check, state_dir: str) -> None:
+    for seconds in (720, 660, 600, 240):
+        store(state_dir, aged(seconds, "here"))
+    status, lines = check("check_tcptide", "--source", "here")
+    assert status == 1
+    assert re.match(
+        r"TCPTIDE WARNING - no sample for 4 min \(limit 180s\)"
+        r" \| sample_age_seconds=24\d\.?\d*s;180;600;0 gap_percent=83\.\d+%;;;0;100"
+        r" state_bytes=\d+B;;;0 damaged_files=0;;;0$",
+        lines[0],
+    )
+    assert lines[1] == "sources: here"
+
+
+def test_rates_come_with_the_second_sample(check: Check, state_dir: str) -> None:
+    sample = aged(60, "here")
+    counters = {**sample.counters, "TcpExt.TW": sample.counters["TcpExt.TW"] - 60}
+    store(state_dir, sample._replace(counters=counters))
+    rate = re.compile(r" created_per_second=([\d.]+);")
+    _, lines = check("check_tcp_time_wait", "--source", "here", "--max-age", "0")
+    found = rate.search(lines[0])
+    assert found
+    assert float(found[1]) >= 0.9
+    _, lines = check("check_tcp_time_wait", "--source", "there")
+    assert not rate.search(lines[0])
+
+
+FLOOD = {"states": {"CLOSE_WAIT": (70_000, 0)}}
+
+
+@pytest.mark.parametrize(
+    ("age", "state"), [(2, "CRITICAL"), (20, "OK")], ids=["crit-judged-as-it-is", "ok-looked-at-again"]
+)
+def test_alarm_from_an_old_sample_is_looked_at_again(age: float, state: str, check: Check, state_dir: str) -> None:
+    store(state_dir, aged(age, "here", **FLOOD))
+    status, lines = check("check_tcp_connections", "--source", "here", "-c", "close_wait=60000", "--output", "json")
+    said = json.loads(lines[0])
+    assert said["state"] == state
+    assert status == said["exit_code"]
+    assert (said["sample"]["age_seconds"] < 2) == (state == "OK")
+
+
+def test_fresh_sample_is_used_until_max_age(check: Check, state_dir: str) -> None:
+    store(state_dir, aged(20, "here", **FLOOD))
+    _, lines = check("check_tcp_connections", "--source", "here")
+    assert "70000 CLOSE_WAIT" in lines[0]
+    _, lines = check("check_tcp_connections", "--source", "here", "--max-age", "10")
+    assert "70000 CLOSE_WAIT" not in lines[0]
+
+
+def test_filtered_look_is_its_own_and_stores_nothing(check: Check, state_dir: str) -> None:
+    store(state_dir, aged(20, "here", **FLOOD))
+    status, lines = check("check_tcp_connections", "--source", "here", "--state", "CLOSE_WAIT", "--output", "json")
+    said = json.loads(lines[0])
+    assert (status, said["sample"]["age_seconds"] < 2) == (0, True)
+    assert said["metrics"]["close_wait"]["value"] < 60_000
+    with Reader(state_dir) as reader:
+        assert len(reader.recent("here", 10)) == 1
+
+
+def test_record_writes_changes_of_state_and_nothing_else_does(check: Check, state_dir: str) -> None:
+    def events() -> list[tuple[str, int | None, int]]:
+        with Reader(state_dir) as reader:
+            return [(event.name, event.old, event.new) for event in reader.events("here", 0, time.time() + 60)]
+
+    mine = ("check_tcp_connections", "--source", "here")
+    check(*mine, "-c", "~:-1")
+    assert events() == []
+    for critical in ("", "", "~:-1", "~:-1", ""):
+        check(*mine, "-c", f"total={critical}", "--record", "connections web1")
+    assert events() == [("connections web1", 0, 2), ("connections web1", 2, 0)]
+
+
+def test_record_that_fails_is_a_notice(script: Callable[[str], str]) -> None:
+    done = worlds.run([script("check_tcp_connections"), "--state-dir", "/dev/null/state", "--record", "x"])
+    assert done.returncode == 0
+    assert "not recorded: /dev/null/state: Not a directory" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("origin", "mark"),
+    [({"method": "psutil"}, " (seen by psutil)"), ({"simulated": True}, " (SIMULATED)")],
+    ids=["fallback", "simulated"],
+)
+def test_first_line_says_how_it_was_looked(origin: dict[str, Any], mark: str, check: Check, state_dir: str) -> None:
+    sample = aged(0, "here")
+    store(state_dir, sample._replace(origin=sample.origin._replace(**origin)))
+    _, lines = check("check_tcp_connections", "--source", "here")
+    assert lines[0].partition(" | ")[0].endswith(mark)
+
+
+@pytest.mark.root
+def test_container_host_says_that_it_is_only_one_namespace_of_many(check: Check) -> None:
+    with worlds.World():
+        _, lines = check("check_tcp_port_exhaustion", "--source", "host")
+        assert "host namespace only" not in lines[0]
+        subprocess.run(["ip", "link", "add", "veth1", "type", "veth", "peer", "name", "veth2"], check=True)
+        _, lines = check("check_tcp_port_exhaustion", "--source", "host")
+        assert lines[0].partition(" | ")[0].endswith(" (host namespace only)")
+        _, lines = check("check_tcp_port_exhaustion", "--source", "web-container")
+        assert "host namespace only" not in lines[0]
+
+
+def test_privacy_holds_for_what_is_printed(check: Check, state_dir: str, tmp_path: Any) -> None:
+    store(state_dir, aged(0, "here", remotes=(("192.0.2.7", 3), ("192.0.2.8", 1))))
+    _, lines = check("check_tcp_connections", "--source", "here")
+    assert "incoming by remote address: 192.0.2.7 3, 192.0.2.8 1" in lines
+    file = tmp_path / "tcptide.toml"
+    file.write_text('[privacy]\nremote_addresses = "masked"\n')
+    _, lines = check("check_tcp_connections", "--source", "here", "--config", str(file))
+    assert "incoming by remote address: 192.0.2.0/24 4" in lines
+
+
+def test_state_that_another_process_holds_is_not_waited_for(check: Check, state_dir: str) -> None:
+    with open(os.path.join(state_dir, "sampling.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        status, lines = check("check_tcp_connections", "-t", "1.5")
+    assert status == 0
+    assert re.search(r" \(no history: .*: sampling\.lock was held for 0\.5 s\) \| ", lines[0])
+
+
+@pytest.mark.parametrize(
+    ("second_look", "notice"),
+    [('raise SourceError("/proc/net: gone")', "/proc/net: gone"), ("time.sleep(9)", "no answer within 0.4 s")],
+    ids=["crit-error", "crit-timeout"],
+)
+def test_second_look_that_fails_hides_no_alarm(second_look: str, notice: str) -> None:
+    code = f"""
+import sys, time
+sys.path[:0] = [{TREE!r}]
+from checks import frame, output
+from checks.check_tcp_time_wait import SPEC
+from checks.spec import Judged, Phrase
+from tcptide.errors import SourceError
+def ask(context, max_age_seconds):
+    if max_age_seconds == 0:
+        {second_look}
+    return output.Answer(Judged(Phrase("fine"), {{"time_wait": 9}}), None, 20.0)
+frame.run(SPEC, ask)
+"""
+    done = worlds.run([sys.executable, "-c", code, "-c", "time_wait=5", "-t", "0.4"])
+    assert (done.returncode, done.stdout, done.stderr) == (
+        2,
+        f"TCP_TIME_WAIT CRITICAL - time_wait 9 (limit 5) ({notice}) | time_wait=9;;5;0\n",
+        "",
+    )
