@@ -3,6 +3,7 @@
 from collections import Counter
 
 from tcptide import ports
+from tcptide.errors import SourceError
 from tcptide.kernel import processes
 from tcptide.model import NOT_CONNECTIONS, STATES, Destination, Limits, Ports
 from tcptide.sampler import TOP, Seen
@@ -12,11 +13,17 @@ Key = tuple[str, str, int]
 
 def through_psutil(limits: Limits, why: str) -> Seen:
     """Count what psutil shows. `why` is what sock_diag answered. Raises SourceError when psutil can't look either."""
-    rows = processes.tcp_sockets()
+    try:
+        rows = processes.tcp_sockets()
+    except SourceError as error:
+        raise SourceError(f"{why}; {error}") from error
     states = {state: [0, 0] for state in STATES}
     ephemeral = ports.ephemeral(limits)
     listening = {row.local_port for row in rows if row.state == "LISTEN"}
+    hard_to_reach = ports.hard_to_reach(limits, ephemeral)
+    lowest = None if hard_to_reach in listening else hard_to_reach
     used: Counter[Key] = Counter()
+    used_lowest: set[Key] = set()
     held: dict[str, set[int]] = {}
     incoming: Counter[int] = Counter()
     remotes: Counter[str] = Counter()
@@ -31,16 +38,18 @@ def through_psutil(limits: Limits, why: str) -> Seen:
             remotes[row.remote] += 1
         elif ephemeral[row.local_port]:
             used[row.local, row.remote, row.remote_port] += 1
+            if row.local_port == lowest:
+                used_lowest.add((row.local, row.remote, row.remote_port))
     size = ephemeral.count(1)
-    hard_to_reach = ports.hard_to_reach(limits, ephemeral)
     barred = sum(ephemeral[port] for port in listening)
-    fullest = ports.by_destination(limits, size - barred, ports.Taken(used, {}, (), ()), lambda key: False, TOP)
+    capacity = size - barred - (lowest is not None)
+    fullest = ports.by_destination(limits, capacity, ports.Taken(used, {}, used_lowest, ()), lambda key: False, TOP)
     percents = [(ports.bind_percent(taken, ephemeral, hard_to_reach), local) for local, taken in held.items()]
     bind = sorted(percents, reverse=True)[:TOP]
     return Seen(
         "psutil",
         (
-            f"sock_diag ({why})",
+            why,
             "accept queues",
             "users and units",
             "bound ports that do not listen",
@@ -49,7 +58,7 @@ def through_psutil(limits: Limits, why: str) -> Seen:
         {state: (v4, v6) for state, (v4, v6) in states.items()},
         Ports(
             size,
-            size - barred,
+            capacity,
             barred,
             tuple(Destination(*use.key, *use[1:], None) for use in fullest),
             tuple((local, percent) for percent, local in bind),

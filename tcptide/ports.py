@@ -14,7 +14,7 @@ from tcptide.model import Limits
 Key = TypeVar("Key", bound=Hashable)
 
 #: tcp_tw_reuse_delay where the sysctl is missing: the constant of kernels before 6.14.
-TAKE_OVER_AFTER_MS = 1000
+_TAKE_OVER_AFTER_MS = 1000
 
 
 class Taken(NamedTuple, Generic[Key]):
@@ -49,21 +49,25 @@ def hard_to_reach(limits: Limits, ephemeral_ports: bytes) -> int | None:
     """The port that connect() and bind() don't find when it is the last one free; None for an even-sized range.
 
     Both make the number of ports that they try even (`remaining &= ~1U`) and wrap around, so in a range of odd size
-    they leave out the lowest port, unless the random start of their walk happens to be that port. None as well when
-    that port is reserved: then nothing is lost.
+    they leave out the lowest port, unless the random start of their walk happens to be that port: then it is the
+    highest, and with three ports always. None as well when that port is reserved: then nothing is lost.
     """
     low, high = limits.port_range
-    return low if (high - low) % 2 == 0 and high > low and ephemeral_ports[low] else None
+    if high == low or (high - low) % 2:
+        return None
+    port = low if high - low > 2 else high
+    return port if ephemeral_ports[port] else None
 
 
-def may_take_over(limits: Limits, loopback: bool) -> bool:
-    """Whether connect() may take over a port in TIME_WAIT once it is old enough.
+def take_over_after_ms(limits: Limits) -> int | None:
+    """How long a port must be in TIME_WAIT before connect() may take it over; None when it may not.
 
-    tcp_twsk_unique() of net/ipv4/tcp_ipv4.c: tcp_tw_reuse 2 means for loopback only; timestamps are needed.
+    tcp_twsk_unique() of net/ipv4/tcp_ipv4.c: tcp_tw_reuse must allow it, and timestamps are needed.
     """
-    if not limits.tcp_timestamps:
-        return False
-    return limits.tcp_tw_reuse == 1 or (limits.tcp_tw_reuse == 2 and loopback)
+    if not limits.tcp_timestamps or not limits.tcp_tw_reuse:
+        return None
+    delay = limits.tcp_tw_reuse_delay_ms
+    return _TAKE_OVER_AFTER_MS if delay is None else delay
 
 
 def percent(taken: int, capacity: int) -> float:
@@ -83,21 +87,23 @@ def by_destination(
     """The fullest destinations first.
 
     `capacity` is the number of ports that connect() can use towards a destination that none is in use for yet.
+    tcp_tw_reuse 2 lets it take over TIME_WAIT only where `touches_loopback`; with 0 none is to be given as old.
     """
     uses = []
     for key, ports in taken.ports.items():
         old = taken.old_time_wait.get(key, 0)
-        reusable = old if old and may_take_over(limits, touches_loopback(key)) else 0
-        uses.append((ports - reusable, reusable, key))
+        reusable = old if old and (limits.tcp_tw_reuse == 1 or touches_loopback(key)) else 0
+        extra = _lowest_in_use(taken, key, reusable) if taken.lowest else False
+        uses.append((ports - reusable - extra, extra, reusable, key))
     if len(uses) > at_most:
         from heapq import nlargest
 
-        uses = nlargest(at_most, uses, key=lambda use: use[:2])
+        uses = nlargest(at_most, uses, key=lambda use: use[:3])
     else:
-        uses.sort(key=lambda use: use[:2], reverse=True)
+        uses.sort(key=lambda use: use[:3], reverse=True)
     return [
-        Use(key, ports, reusable, percent(ports, capacity + _lowest_in_use(taken, key, reusable)))
-        for ports, reusable, key in uses
+        Use(key, ports + extra, reusable, percent(ports + extra, capacity + extra))
+        for ports, extra, reusable, key in uses
     ]
 
 

@@ -4,6 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import NamedTuple
 
 from tcptide import ports
@@ -14,7 +15,7 @@ from tcptide.kernel.addresses import AF_INET, AF_INET6, Address
 from tcptide.kernel.messages import STATE_NAMES, Entry
 from tcptide.kernel.procfs import ProcFs
 from tcptide.kernel.sockdiag import Census, Listening, SocketFilter, Walk
-from tcptide.kernel.tally import Owner, Tally
+from tcptide.kernel.tally import Owner
 from tcptide.model import Destination, Holder, Limits, Listener, Origin, Ports, Sample
 
 #: How long a sample's lists get: what a person reads, not what a host has.
@@ -43,7 +44,7 @@ def take_sample(proc: ProcFs, clock: Clock, *, source: str | None = None, want_p
     names too, which takes a walk over all open files. Where sock_diag can't be had psutil is asked instead, and the
     sample's origin says so.
 
-    Raises SourceError when neither answers, ParseError for a file of /proc that has an unknown form.
+    Raises SourceError when neither answers (it says why, of both), ParseError for a file of /proc of an unknown form.
     """
     wall, boottime = clock.wall(), clock.boottime()
     limits, counters = proc.limits(), proc.counters()
@@ -84,9 +85,8 @@ def take_filtered(proc: ProcFs, clock: Clock, chosen: SocketFilter, *, source: s
         states = tally.states(passing.__contains__)
     else:
         passing, states = owners, tally.states()
-    if chosen.family:
-        states = {state: (v4, 0) if chosen.family == 4 else (0, v6) for state, (v4, v6) in states.items()}
-    seen = Seen("sock_diag", _unseen(walk, tally, (), units), states, holders=_holders(passing, units))
+    unseen = not_shown(os.uname().release, interrupted=walk.interrupted, lacks_cgroups=tally.lacks_cgroups)
+    seen = Seen("sock_diag", unseen, states, holders=_holders(passing, units))
     seconds = time.perf_counter() - began
     origin = _origin(proc, seen, source or netns.source_name(proc), wall, boottime, seconds)
     return _sample(origin, limits, {}, seen)
@@ -95,12 +95,10 @@ def take_filtered(proc: ProcFs, clock: Clock, chosen: SocketFilter, *, source: s
 def _through_sock_diag(proc: ProcFs, limits: Limits, counters: Mapping[str, int]) -> Seen:
     ephemeral = ports.ephemeral(limits)
     hard_to_reach = ports.hard_to_reach(limits, ephemeral)
-    delay = limits.tcp_tw_reuse_delay_ms
-    take_over_after_ms = ports.TAKE_OVER_AFTER_MS if delay is None else delay
-    expected = sum(counters.get(f"sockstat.TCP.{key}", 0) for key in ("inuse", "tw"))
+    expected = sum(counters.get(key, 0) for key in ("sockstat.TCP.inuse", "sockstat.TCP.tw", "sockstat6.TCP6.inuse"))
     for _ in range(2):
         walk = Walk()
-        census = walk.census(limits.port_range, ephemeral, hard_to_reach, take_over_after_ms, expected)
+        census = walk.census(limits.port_range, ephemeral, hard_to_reach, ports.take_over_after_ms(limits), expected)
         if not walk.interrupted:
             break
     tally, listeners, bound_idle = census.tally, census.deciding.listeners, census.deciding.bound_idle
@@ -113,7 +111,12 @@ def _through_sock_diag(proc: ProcFs, limits: Limits, counters: Mapping[str, int]
         _count_entries(group, states)
     return Seen(
         "sock_diag",
-        _unseen(walk, tally, bound_idle, units),
+        not_shown(
+            os.uname().release,
+            bound_idle=bool(bound_idle),
+            interrupted=walk.interrupted,
+            lacks_cgroups=tally.lacks_cgroups or any(entry.cgroup is None for entry in listeners),
+        ),
         states,
         _ports(limits, ephemeral, hard_to_reach, census, units),
         _listeners(listeners, units),
@@ -151,6 +154,8 @@ def _ports(
 
 def _bind(census: Census, ephemeral: bytes, hard_to_reach: int | None) -> tuple[tuple[str, float], ...]:
     """The local addresses whose ports are nearest to used up for bind((address, 0))."""
+    if 1 not in ephemeral:
+        return (("0.0.0.0", 100.0),)  # noqa: S104 - all ports are reserved, whatever the address
     everywhere, by_address = _bound(census.deciding, ephemeral)
     for address, held in census.tally.bind_ports().items():
         by_address.setdefault(address, set()).update(held)
@@ -210,12 +215,17 @@ def _owner_name(owner: Owner | None, units: Mapping[int, str]) -> str | None:
     if owner is None:
         return None
     uid, cgroup = owner
-    return units.get(cgroup or 0) or processes.user_name(uid)
+    return units.get(cgroup or 0) or _user(uid)
+
+
+@cache  # a directory service may take its time, the more so for a container's user that it doesn't know
+def _user(uid: int | None) -> str | None:
+    return None if uid is None else processes.user_name(uid)
 
 
 def _passes(owner: Owner, units: Mapping[int, str], chosen: SocketFilter) -> bool:
     uid, cgroup = owner
-    return (not chosen.users or processes.user_name(uid) in chosen.users or str(uid) in chosen.users) and (
+    return (not chosen.users or _user(uid) in chosen.users or str(uid) in chosen.users) and (
         not chosen.units or units.get(cgroup or 0) in chosen.units
     )
 
@@ -224,7 +234,7 @@ def _holders(owners: Mapping[Owner, Mapping[str, int]], units: Mapping[int, str]
     by_holder: dict[tuple[str, str], Counter[str]] = {}
     for (uid, cgroup), states in owners.items():
         unit = units.get(cgroup or 0)
-        for kind, name in (("user", processes.user_name(uid)), ("unit", unit)):
+        for kind, name in (("user", _user(uid)), ("unit", unit)):
             if name is not None:
                 by_holder.setdefault((kind, name), Counter()).update(states)
     ordered = sorted(by_holder.items(), key=lambda item: (item[0][0], -item[1].total(), item[0][1]))
@@ -237,21 +247,23 @@ def _holders(owners: Mapping[Owner, Mapping[str, int]], units: Mapping[int, str]
     return tuple(holders)
 
 
-def _unseen(walk: Walk, tally: Tally, bound_idle: tuple[Entry, ...], units: Mapping[int, str]) -> tuple[str, ...]:
-    """What this kernel or the moment did not show."""
+def not_shown(
+    release: str, *, bound_idle: bool = False, interrupted: bool = False, lacks_cgroups: bool = False
+) -> tuple[str, ...]:
+    """What this kernel or the moment did not show. `release` is the kernel's, as `uname -r` prints it."""
     notes = []
-    if walk.interrupted:
+    if interrupted:
         notes.append("a table at rest: it changed while it was read (NLM_F_DUMP_INTR)")
-    if not bound_idle and kernel_release() < (6, 8):
+    if not bound_idle and kernel_version(release) < (6, 8):
         notes.append("bound-idle sockets (needs Linux 6.8)")
-    if tally.lacks_cgroups:
+    if lacks_cgroups:
         notes.append("units (needs Linux 5.9 with CONFIG_SOCK_CGROUP_DATA)")
     return tuple(notes)
 
 
-def kernel_release() -> tuple[int, int]:
-    """The running kernel's version, (6, 8) for '6.8.0-31-generic'; (0, 0) when it has another form."""
-    major, _, rest = os.uname().release.partition(".")
+def kernel_version(release: str) -> tuple[int, int]:
+    """(6, 8) for '6.8.0-31-generic'; (0, 0) for another form."""
+    major, _, rest = release.partition(".")
     minor = rest.partition(".")[0].partition("-")[0]
     return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else (0, 0)
 

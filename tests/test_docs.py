@@ -15,11 +15,12 @@ import pytest
 
 from checks.spec import CheckSpec, Metric
 
-from .test_packaging import SCRIPTS, TREE
+from .test_layers import TREE
+from .test_packaging import SCRIPTS
 
 CHECKS = [name for name in SCRIPTS if name.startswith("check_")]
 PAGES = ["README.md", *(f"docs/{name}" for name in sorted(os.listdir(f"{TREE}/docs")) if name.endswith(".md"))]
-FIRST_LINE = re.compile(r"(?P<service>[A-Z_]+) (OK|WARNING|CRITICAL|UNKNOWN) - (?P<text>[^|]*)(\| (?P<perfdata>.+))?")
+FIRST_LINE = re.compile(r"(?P<service>[A-Z_]+) (?P<state>OK|WARNING|CRITICAL|UNKNOWN) - [^|]*(\| (?P<perfdata>.+))?")
 
 
 def page(name: str) -> str:
@@ -73,24 +74,31 @@ def test_page_lists_the_metrics(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_shown_commands_run(name: str, tmp_path: str, script: Callable[[str], str]) -> None:
-    environment = {
-        "PATH": f"{os.path.dirname(script('tcptide'))}:/usr/bin:/bin",
-        "TCPTIDE_STATE_DIR": f"{tmp_path}/state",
-    }
-    os.mkdir(f"{tmp_path}/state")
-    for command, shown in examples(name):
-        assert shlex.split(command)[0] in SCRIPTS, command
-        done = subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True, timeout=60
+def test_shown_commands_run(name: str, state_dir: str, script: Callable[[str], str]) -> None:
+    environment = {"PATH": f"{os.path.dirname(script('tcptide'))}:/usr/bin:/bin", "TCPTIDE_STATE_DIR": state_dir}
+
+    def run(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            shlex.split(command),
+            cwd=os.path.dirname(state_dir),
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
+
+    run("tcptide sample")
+    for command, shown in examples(name):
+        done = run(command)
+        assert done.stderr == "", command
         printed, documented = FIRST_LINE.match(done.stdout), FIRST_LINE.match(shown)
-        if documented is None:
-            assert (done.returncode, done.stderr) == (0, ""), command
-            continue
-        assert printed, f"{command}: {done.stdout}{done.stderr}"
-        assert printed["service"] == documented["service"], command
-        assert "usage" not in printed["text"], command
+        if command.startswith("check_") and "json" not in command:
+            assert printed, command
+            assert printed["state"] != "UNKNOWN", f"{command}: {done.stdout}"
+            assert documented is None or printed["service"] == documented["service"], command
+        else:
+            assert done.returncode == 0, f"{command}: {done.stdout}"
 
 
 @pytest.mark.parametrize("name", PAGES)

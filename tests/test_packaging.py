@@ -1,6 +1,5 @@
 """What a monitored host gets: the wheel and the sdist, built from a copy of the tree without network."""
 
-import ast
 import configparser
 import importlib.metadata
 import os
@@ -17,7 +16,8 @@ import pytest
 
 import tcptide
 
-TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from .test_layers import TREE, imported, source_files
+
 NOT_SOURCE = (".git", ".venv", ".state", "build", "dist", "*.egg-info", "__pycache__", ".*_cache")
 
 SETUP = configparser.ConfigParser()
@@ -123,6 +123,11 @@ def test_check_works_without_any_extra(name: str, host: str, tmp_path: str) -> N
     assert re.match(rf"{name.removeprefix('check_').upper()} (OK|WARNING|CRITICAL) - ", done.stdout)
 
 
+def test_sampler_works_without_any_extra(host: str, tmp_path: str) -> None:
+    done = run(f"{host}/tcptide", "sample", "--state-dir", f"{tmp_path}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_report_without_its_extra_names_what_to_install(host: str, tmp_path: str) -> None:
     done = run(f"{host}/tcptide-report", "--state-dir", f"{tmp_path}", "--output", f"{tmp_path}/report.html")
     assert done.returncode == 1
@@ -130,22 +135,10 @@ def test_report_without_its_extra_names_what_to_install(host: str, tmp_path: str
     assert "tcptide[report]" in done.stderr
 
 
-def imported_names(path: str) -> Iterator[str]:
-    with open(os.path.join(TREE, path), encoding="utf-8") as file:
-        tree = ast.parse(file.read(), path)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def test_no_source_imports_a_folder_by_both_of_its_names() -> None:
-    """`checks.frame` and `tcptide.checks.frame` would be two modules with two sets of types."""
-    sources = [file for folder in (*FOLDERS, "tests", "bench") for file in files_under(folder) if file.endswith(".py")]
-    assert "checks/__init__.py" in sources
-    wrong = ("tcptide.checks", "tcptide.reporter", "tcptide.templates")
-    assert [(file, name) for file in sources for name in imported_names(file) if f"{name}.".startswith(wrong)] == []
+def test_host_requires_what_is_imported() -> None:
+    imports = {name.partition(".")[0] for file in source_files("tcptide", "checks") for name in imported(file)}
+    required = set(re.findall(r"^\w+", SETUP["options"]["install_requires"], re.MULTILINE))
+    assert imports - sys.stdlib_module_names - set(FOLDERS) == required
 
 
 def test_tests_load_the_folders_by_their_names_in_the_tree_only() -> None:

@@ -5,12 +5,17 @@ accepted when the program ends exactly at its end, rejected when a jump goes fou
 kept as bytes whose failing jumps go to its own length + 4, so that programs can be joined.
 """
 
-import socket
 from struct import pack, unpack_from
 
-JMP, S_GE, S_LE, D_GE, D_LE, AUTO, D_COND = 1, 2, 3, 4, 5, 6, 8
+from tcptide.errors import ConfigError
+from tcptide.kernel.addresses import AF_INET, AF_INET6
+
+JMP, S_GE, S_LE, D_GE, D_LE, AUTO, S_COND, D_COND = 1, 2, 3, 4, 5, 6, 7, 8
 _PORT_CODES = {"local": (S_GE, S_LE), "remote": (D_GE, D_LE)}
 ANY_PORT = -1
+
+#: A netlink attribute has 16 bits for its length, its header of 4 bytes included; so has a jump.
+MAX_BYTES = 65535 - 4
 
 #: Sockets whose port the kernel chose in connect() (no SOCK_BINDPORT_LOCK): accepted ones too, TIME_WAIT always.
 AUTOMATIC = pack("=BBH", AUTO, 4, 8)
@@ -22,12 +27,14 @@ def negate(program: bytes) -> bytes:
 
 
 def both(first: bytes, second: bytes) -> bytes:
-    """Accept what both programs accept."""
+    """Accept what both programs accept. Raises ConfigError when that gets too long for the kernel."""
+    _check(len(first) + len(second))
     return _fail_later(first, len(second)) + second
 
 
 def either(first: bytes, second: bytes) -> bytes:
-    """Accept what one of two programs accepts."""
+    """Accept what one of two programs accepts. Raises ConfigError when that gets too long for the kernel."""
+    _check(len(first) + 4 + len(second))
     return first + pack("=BBH", JMP, 4, len(second) + 4) + second
 
 
@@ -37,15 +44,24 @@ def port_range(side: str, low: int, high: int) -> bytes:
     return pack("=BBHBBHBBHBBH", at_least, 8, 20, 0, 0, low, at_most, 8, 12, 0, 0, high)
 
 
-def remote_network(family: int, address: bytes, prefix_length: int) -> bytes:
-    """Sockets whose remote address lies in a network; an IPv4 network matches IPv4-mapped addresses too.
+def ip_version(version: int) -> bytes:
+    """Sockets of IPv4 (4) or IPv6 (6), by their local address; an IPv4-mapped one is IPv4."""
+    ipv4 = _network(S_COND, AF_INET, bytes(4), 0)
+    return ipv4 if version == 4 else negate(ipv4)
 
-    struct inet_diag_hostcond of include/uapi/linux/inet_diag.h.
-    """
-    kernel_family = socket.AF_INET if family == 4 else socket.AF_INET6
-    condition = pack("=BBxxi", kernel_family, prefix_length, ANY_PORT) + address
+
+def remote_network(version: int, address: bytes, prefix_length: int) -> bytes:
+    """Sockets whose remote address lies in a network; an IPv4-mapped address is IPv4 and lies in no IPv6 network."""
+    if version == 4:
+        return _network(D_COND, AF_INET, address, prefix_length)
+    return both(_network(D_COND, AF_INET6, address, prefix_length), negate(_network(D_COND, AF_INET, bytes(4), 0)))
+
+
+def _network(code: int, family: int, address: bytes, prefix_length: int) -> bytes:
+    """A struct inet_diag_hostcond of include/uapi/linux/inet_diag.h; one of IPv4 takes IPv4-mapped addresses too."""
+    condition = pack("=BBxxi", family, prefix_length, ANY_PORT) + address
     size = 4 + len(condition)
-    return pack("=BBH", D_COND, size, size + 4) + condition
+    return pack("=BBH", code, size, size + 4) + condition
 
 
 def any_of(programs: list[bytes]) -> bytes:
@@ -62,6 +78,11 @@ def all_of(programs: list[bytes]) -> bytes:
     for program in programs:
         result = both(result, program) if result and program else result or program
     return result
+
+
+def _check(size: int) -> None:
+    if size > MAX_BYTES:
+        raise ConfigError(f"too many ports and networks in one filter: {size} bytes, the kernel takes {MAX_BYTES}")
 
 
 def _fail_later(program: bytes, distance: int) -> bytes:

@@ -5,7 +5,7 @@ on attributes. All messages of one form are read alike, by stride or by one Stru
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from struct import Struct, unpack_from
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from typing import NamedTuple
 from tcptide.errors import SourceError
 
 #: Offsets from the start of struct nlmsghdr.
-FAMILY, STATE, SPORT, EXPIRES, INODE, ATTRIBUTES = 16, 17, 20, 68, 84, 88
+FAMILY, STATE, SPORT, EXPIRES, UID, INODE, ATTRIBUTES = 16, 17, 20, 68, 80, 84, 88
 MESSAGE_TYPES = (18, 20)  # TCPDIAG_GETSOCK, SOCK_DIAG_BY_FAMILY
-INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 11, 21
+INET_DIAG_SHUTDOWN, INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 8, 11, 21
 
-#: include/net/tcp_states.h; a bound-idle socket is shown as TCP_CLOSE, 7.
+#: include/net/tcp_states.h; a bound-idle socket is shown as TCP_CLOSE, 7, and so is one that closes under the dump.
 STATE_NAMES = {
     1: "ESTABLISHED",
     2: "SYN_SENT",
@@ -33,8 +33,9 @@ STATE_NAMES = {
     12: "SYN_RECV",
 }
 STATE_NUMBERS = {name: number for number, name in STATE_NAMES.items() if number != 12}
-ESTABLISHED, TIME_WAIT, CLOSE_WAIT = 1, 6, 8
-OWNERLESS = (3, TIME_WAIT, 12)  # the kernel keeps neither user nor cgroup of these
+ESTABLISHED, TIME_WAIT, CLOSE, CLOSE_WAIT, LISTEN = 1, 6, 7, 8, 10
+_HEAD = Struct("=IH")
+_VALUE_BYTES = {INET_DIAG_SKV6ONLY: 1, INET_DIAG_CGROUP_ID: 8}  # of the attributes that are read
 TIME_WAIT_MS = 60_000  # TCP_TIMEWAIT_LEN, include/net/tcp.h
 
 
@@ -45,6 +46,7 @@ class Entry(NamedTuple):
     state: int
     local: bytes
     local_port: int
+    remote_port: int
     queue: int  # idiag_rqueue: connections that wait for accept(), for a listener
     backlog: int  # idiag_wqueue
     uid: int
@@ -55,7 +57,8 @@ class Entry(NamedTuple):
 class Form(NamedTuple):
     """What messages have in common that are counted together."""
 
-    length: int
+    length: int  # with the padding
+    full: bool  # a whole socket; TIME_WAIT, SYN_RECV and orphans in FIN_WAIT2 have neither user nor cgroup any more
     cgroup_at: int | None  # where the cgroup id is, None without
     time_wait: bool
 
@@ -63,15 +66,16 @@ class Form(NamedTuple):
 def entries(chunk: memoryview | bytes) -> Iterable[Entry]:
     """The messages of a chunk, one by one. Raises SourceError for a message that can't be one."""
     for at, length in _messages(chunk):
-        family, state, local_port_bytes, local = unpack_from("=BB2x2s2x16s", chunk, at + FAMILY)
+        family, state, local_port, remote_port, local = unpack_from("=BB2x2s2s16s", chunk, at + FAMILY)
         queue, backlog, uid = unpack_from("=III", chunk, at + 72)
-        attributes = dict(_attributes(chunk, at, length))
+        attributes = _attributes(chunk, at, length)
         cgroup_at, v6only_at = attributes.get(INET_DIAG_CGROUP_ID), attributes.get(INET_DIAG_SKV6ONLY)
         yield Entry(
             family,
             state,
             local,
-            int.from_bytes(local_port_bytes, "big"),
+            int.from_bytes(local_port, "big"),
+            int.from_bytes(remote_port, "big"),
             queue,
             backlog,
             uid,
@@ -80,68 +84,77 @@ def entries(chunk: memoryview | bytes) -> Iterable[Entry]:
         )
 
 
-def _messages(chunk: memoryview | bytes) -> Iterable[tuple[int, int]]:
+def _messages(chunk: memoryview | bytes) -> Iterator[tuple[int, int]]:
+    """Where each message of a chunk begins, and its length without padding."""
     at, size = 0, len(chunk)
     while at < size:
         if size - at < ATTRIBUTES:
             raise SourceError(f"sock_diag: {size - at} bytes left over at byte {at} of a chunk of {size}")
-        length, kind = unpack_from("=IH", chunk, at)
+        length, kind = _HEAD.unpack_from(chunk, at)
         if not ATTRIBUTES <= length <= size - at or kind not in MESSAGE_TYPES:
             raise SourceError(f"sock_diag: odd message at byte {at} of {size}: type {kind}, length {length}")
         yield at, length
         at += length + 3 & ~3
 
 
-def _attributes(chunk: memoryview | bytes, start: int, length: int) -> Iterable[tuple[int, int]]:
+def _attributes(chunk: memoryview | bytes, start: int, length: int) -> dict[int, int]:
+    """Kind of each attribute of a message -> where its value begins, counted from the message."""
+    found = {}
     at, end = start + ATTRIBUTES, start + length
     while at + 4 <= end:
         size, kind = unpack_from("=HH", chunk, at)
-        if size < 4 or at + size > end:
+        if size < 4 + _VALUE_BYTES.get(kind, 0) or at + size > end:
             raise SourceError(f"sock_diag: odd attribute at byte {at - start} of a message: type {kind}, length {size}")
-        yield kind, at + 4 - start
+        found[kind] = at + 4 - start
         at += size + 3 & ~3
+    return found
 
 
-def _form_of(chunk: memoryview | bytes, at: int, length: int) -> Form:
-    cgroup_at = next((where for kind, where in _attributes(chunk, at, length) if kind == INET_DIAG_CGROUP_ID), None)
-    return Form(length, cgroup_at, chunk[at + STATE] == TIME_WAIT)
+def _form_of(chunk: bytes, at: int, length: int) -> Form:
+    attributes = _attributes(chunk, at, length)
+    cgroup_at = attributes.get(INET_DIAG_CGROUP_ID)
+    return Form(length + 3 & ~3, INET_DIAG_SHUTDOWN in attributes, cgroup_at, chunk[at + STATE] == TIME_WAIT)
 
 
-def common_form(chunk: memoryview | bytes) -> Form | None:
+def common_form(chunk: bytes) -> Form | None:
     """The form of all messages of a chunk, or None when they differ: proved by the columns that make the form."""
-    at, length = next(iter(_messages(chunk)))
-    messages, rest = divmod(len(chunk), length)
-    if rest or length % 4:
-        return None
+    at, length = next(_messages(chunk))
     form = _form_of(chunk, at, length)
-    words = memoryview(chunk).cast("I")
-    step = length // 4
-    fixed = [0, 1] if form.cgroup_at is None else [0, 1, form.cgroup_at // 4 - 1]
-    for word in fixed:  # the length, the type and flags, the head of the cgroup attribute
-        if words[word::step].tolist().count(words[word]) != messages:
+    stride = form.length
+    messages, rest = divmod(len(chunk), stride)
+    if rest:
+        return None
+    columns = [*range(6), *range(ATTRIBUTES, min(ATTRIBUTES + 4, length))]  # length, type, head of the first attribute
+    if form.cgroup_at is not None:
+        columns += range(form.cgroup_at - 4, form.cgroup_at)
+    for column in columns:
+        if chunk[column::stride].count(chunk[column]) != messages:
             return None
-    time_waits = bytes(memoryview(chunk)[STATE::length]).count(TIME_WAIT)
-    return form if time_waits == (messages if form.time_wait else 0) else None
+    return form if chunk[STATE::stride].count(TIME_WAIT) == (messages if form.time_wait else 0) else None
 
 
-def by_form(chunk: memoryview | bytes) -> Iterable[tuple[Form, bytes]]:
+def by_form(chunk: bytes) -> Iterator[tuple[Form, bytes]]:
     """The messages of a chunk sorted by form. Raises SourceError for a message that can't be one."""
-    parts: defaultdict[Form, list[bytes]] = defaultdict(list)
+    parts: defaultdict[tuple[int, bool], list[bytes]] = defaultdict(list)
     for at, length in _messages(chunk):
-        padded = length + 3 & ~3
-        form = _form_of(chunk, at, length)._replace(length=padded)
-        parts[form].append(bytes(chunk[at : at + padded]).ljust(padded, b"\0"))
-    for form, messages in parts.items():
-        yield form, b"".join(messages)
+        stride = length + 3 & ~3
+        parts[length, chunk[at + STATE] == TIME_WAIT].append(chunk[at : at + stride].ljust(stride, b"\0"))
+    for (length, _), messages in parts.items():
+        together = b"".join(messages)
+        form = common_form(together)
+        if form is not None:
+            yield form, together
+        else:  # of one length, yet not alike: no kernel known writes that
+            yield from ((_form_of(message, 0, length), message) for message in messages)
 
 
 @cache
 def readers(form: Form) -> tuple[Struct, Struct, Struct, Struct]:
     """How to read, of every message of a form: its owner, its far end, its local address, its peer."""
-    length, cgroup_at, time_wait = form
+    length, full, cgroup_at, _ = form
     tail = f"{length - 84}x" if cgroup_at is None else f"{cgroup_at - 84}xQ{length - cgroup_at - 8}x"
-    owner = Struct(f"={FAMILY}xBB62xI{tail}")
-    end = Struct(f"={FAMILY}xB5x34s{length - 56}x" if time_wait else f"={FAMILY}xB5x34s24xI{tail}")
+    owner = Struct(f"={FAMILY}xBB62xI{tail}" if full else f"={FAMILY}xBB{length - 18}x")
+    end = Struct(f"={FAMILY}xB5x34s24xI{tail}" if full else f"={FAMILY}xB5x34s{length - 56}x")
     return owner, end, Struct(f"=24x16s{length - 40}x"), Struct(f"={FAMILY}xB23x16s{length - 56}x")
 
 

@@ -3,10 +3,11 @@
 Nothing here knows what a socket is; `sockdiag` reads the messages. Layouts: include/uapi/linux/netlink.h.
 """
 
+import _socket as socket  # the C part; all of it costs a check's cold start 2 ms
 import errno
 import os
-import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from struct import Struct, pack, unpack_from
 
 from tcptide.errors import SourceError
@@ -19,6 +20,7 @@ HEADER = Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, por
 #: The kernel fills about 32 KB a recv, whatever the buffer (netlink_dump, net/netlink/af_netlink.c).
 BUFFER_BYTES = 65536
 _RECEIVE_BUFFER_BYTES = 1 << 20
+_SEQUENCE = 1  # of the one request of a socket; the kernel's answers repeat it
 
 
 def dump(message_type: int, payload: bytes, interrupted: Callable[[], None]) -> Iterator[memoryview]:
@@ -33,17 +35,18 @@ def dump(message_type: int, payload: bytes, interrupted: Callable[[], None]) -> 
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
     except OSError as error:
         raise SourceError(f"sock_diag: cannot open a netlink socket: {error.strerror}") from error
-    with sock:
+    with closing(sock):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         flags = NLM_F_REQUEST | NLM_F_DUMP
         try:
-            sock.send(HEADER.pack(HEADER.size + len(payload), message_type, flags, 1, 0) + payload)
+            sock.send(HEADER.pack(HEADER.size + len(payload), message_type, flags, _SEQUENCE, 0) + payload)
         except OSError as error:
             raise SourceError(f"sock_diag: request refused: {error.strerror}") from error
-        yield from _receive(sock, interrupted)
+        yield from receive(sock, interrupted)
 
 
-def _receive(sock: socket.socket, interrupted: Callable[[], None]) -> Iterator[memoryview]:
+def receive(sock: socket.socket, interrupted: Callable[[], None]) -> Iterator[memoryview]:
+    """The answer that comes on a socket, as dump() gives it."""
     buffer = memoryview(bytearray(BUFFER_BYTES))
     while True:
         try:
@@ -75,9 +78,11 @@ def scan(buffer: memoryview | bytes, size: int) -> tuple[int, bool, bool]:
     end = size
     if kind not in (NLMSG_DONE, NLMSG_ERROR):
         end = size - HEADER.size - 4  # where an end marker would begin
-        if end < length or HEADER.unpack_from(buffer, end)[:2] != (HEADER.size + 4, NLMSG_DONE):
+        if end < length:
             return size, False, interrupted
-        length, kind, flags, _, _ = HEADER.unpack_from(buffer, end)
+        length, kind, flags, sequence, _ = HEADER.unpack_from(buffer, end)
+        if (length, kind, sequence) != (HEADER.size + 4, NLMSG_DONE, _SEQUENCE):  # but the tail of a message
+            return size, False, interrupted
         interrupted = interrupted or bool(flags & NLM_F_DUMP_INTR)
     else:
         end = 0

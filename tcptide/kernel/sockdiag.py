@@ -11,8 +11,8 @@ from struct import pack
 from typing import NamedTuple
 
 from tcptide.errors import ConfigError
-from tcptide.kernel import bytecode, netlink
-from tcptide.kernel.messages import STATE_NUMBERS, Entry, entries
+from tcptide.kernel import bytecode, messages, netlink
+from tcptide.kernel.messages import STATE_NUMBERS, Entry
 from tcptide.kernel.tally import Tally, port_classes
 
 TCPDIAG_GETSOCK = 18
@@ -20,6 +20,7 @@ INET_DIAG_REQ_BYTECODE = 1
 
 LISTEN = 1 << 10
 BOUND_IDLE = 1 << 13  # TCPF_BOUND_INACTIVE, Linux 6.8; older kernels ignore the bit
+WITHOUT_REMOTE = LISTEN | BOUND_IDLE
 #: SYN_RECV, TIME_WAIT, NEW_SYN_RECV: written as short messages, so asked for apart: a chunk then has one form.
 SHORT = 1 << 3 | 1 << 6 | 1 << 12
 FULL = 0xFFE & ~LISTEN & ~SHORT & ~(1 << 7)
@@ -64,16 +65,20 @@ class SocketFilter(NamedTuple):
     def mask(self) -> int:
         """The states as the kernel's bit mask."""
         if not self.states:
-            return LISTEN | BOUND_IDLE | FULL | SHORT
+            return FULL | SHORT | WITHOUT_REMOTE
         numbers = {STATE_NUMBERS[state] for state in self.states}
         return sum(1 << {7: 13}.get(number, number) for number in numbers)
 
     def program(self) -> bytes:
-        """Ports and networks as a program for the kernel. Raises ConfigError for a network that is none."""
+        """Family, ports and networks as a program for the kernel.
+
+        Raises ConfigError for a network that is none, and when all that gets too long for the kernel.
+        """
+        family = bytecode.ip_version(self.family) if self.family else b""
         local = [bytecode.port_range("local", port, port) for port in self.local_ports]
         remote = [bytecode.port_range("remote", port, port) for port in self.remote_ports]
         networks = [bytecode.remote_network(*_network(cidr)) for cidr in self.remote]
-        return bytecode.all_of([bytecode.any_of(local), bytecode.any_of(remote), bytecode.any_of(networks)])
+        return bytecode.all_of([family, bytecode.any_of(local), bytecode.any_of(remote), bytecode.any_of(networks)])
 
 
 def _network(cidr: str) -> tuple[int, bytes, int]:
@@ -83,6 +88,9 @@ def _network(cidr: str) -> tuple[int, bytes, int]:
         network = ipaddress.ip_network(cidr, strict=False)
     except ValueError as error:
         raise ConfigError(f"--remote: {cidr!r} is no network: {error}") from None
+    mapped = network.network_address.ipv4_mapped if network.version == 6 and network.prefixlen >= 96 else None
+    if mapped is not None:
+        return 4, mapped.packed, network.prefixlen - 96
     return network.version, network.network_address.packed, network.prefixlen
 
 
@@ -97,17 +105,17 @@ class Walk:
         port_range: tuple[int, int],
         ephemeral: bytes,
         hard_to_reach: int | None,
-        take_over_after_ms: int,
+        take_over_after_ms: int | None,
         sockets_expected: int,
     ) -> Census:
         """Count everything but tcp_info.
 
-        `ephemeral` is the table of ports.ephemeral, `hard_to_reach` the port of that name there; `sockets_expected`
-        decides whether the walk is pipelined.
+        `ephemeral`, `hard_to_reach` and `take_over_after_ms` are those of ports; `sockets_expected` decides whether the
+        walk is pipelined.
         """
         walk: Iterator[memoryview | bytes] = self._connections()
         if sockets_expected >= _PIPELINE_FROM_SOCKETS:
-            walk = _pipelined(walk)
+            walk = pipelined(walk)
         deciding = self._deciding(port_range)
         barred = frozenset(entry.local_port for group in deciding for entry in group if ephemeral[entry.local_port])
         listening = {entry.local_port for entry in deciding.listeners}
@@ -115,30 +123,40 @@ class Walk:
         tally = Tally(port_classes(ephemeral, barred, listening, lowest), take_over_after_ms)
         for chunk in walk:
             tally.add(chunk)
+        tally.forget_closed()
         return Census(deciding, barred, ephemeral.count(1) - len(barred) - (lowest is not None), tally)
 
     def filtered(self, chosen: SocketFilter) -> Tally:
-        """Count the sockets in the states, ports and networks chosen; ports and destinations are left out.
+        """Count the sockets in the states, family, ports and networks chosen; ports and destinations are left out.
 
-        Raises ConfigError for a network that is none.
+        Raises ConfigError like SocketFilter.program().
         """
         program = chosen.program()
         tally = Tally(bytes(65536))
-        for states in (chosen.mask & ~SHORT, chosen.mask & SHORT):
-            for chunk in self._chunks(states, program) if states else ():
+        for states in (FULL, SHORT, WITHOUT_REMOTE):
+            if states == WITHOUT_REMOTE:
+                tally.forget_closed()
+            for chunk in self._chunks(chosen.mask & states, program) if chosen.mask & states else ():
                 tally.add(chunk)
         return tally
 
     def _deciding(self, port_range: tuple[int, int]) -> Listening:
         explicit = bytecode.both(bytecode.port_range("local", *port_range), bytecode.negate(bytecode.AUTOMATIC))
-        return Listening(self._entries(LISTEN), self._entries(BOUND_IDLE), self._entries(FULL, explicit))
+        program = bytecode.either(bytecode.port_range("remote", 0, 0), explicit)
+        listeners, bound_idle, connected = [], [], []
+        for chunk in self._chunks(WITHOUT_REMOTE | FULL, program):
+            for entry in messages.entries(chunk):
+                if entry.remote_port:
+                    connected.append(entry)
+                elif entry.state == messages.LISTEN:
+                    listeners.append(entry)
+                elif entry.state == messages.CLOSE:
+                    bound_idle.append(entry)
+        return Listening(tuple(listeners), tuple(bound_idle), tuple(connected))
 
     def _connections(self) -> Iterator[memoryview]:
         yield from self._chunks(FULL)
         yield from self._chunks(SHORT)
-
-    def _entries(self, states: int, program: bytes = b"") -> tuple[Entry, ...]:
-        return tuple(entry for chunk in self._chunks(states, program) for entry in entries(chunk))
 
     def _chunks(self, states: int, program: bytes = b"") -> Iterator[memoryview]:
         return netlink.dump(TCPDIAG_GETSOCK, request(states, program), self._interrupt)
@@ -156,21 +174,25 @@ def request(states: int, program: bytes = b"") -> bytes:
     return body + (netlink.attribute(INET_DIAG_REQ_BYTECODE, program) if program else b"")
 
 
-def _pipelined(walk: Iterator[memoryview | bytes]) -> Iterator[bytes]:
+def pipelined(walk: Iterator[memoryview | bytes]) -> Iterator[memoryview | bytes]:
     """The same chunks, read ahead by a second thread: the kernel fills the next while this one is counted.
 
-    The kernel works inside recv(), where Python lets go of its lock.
+    The kernel works inside recv(), where Python lets go of its lock. Where no thread can be had (a limit on tasks)
+    nothing is read ahead.
     """
     import threading
 
     ready: deque[bytes | BaseException | None] = deque()
     filled, free = threading.Semaphore(0), threading.Semaphore(_PIPELINE_CHUNKS)
+    abandoned = threading.Event()
 
     def read() -> None:
         last: BaseException | None = None
         try:
             for chunk in walk:
                 free.acquire()
+                if abandoned.is_set():
+                    break
                 ready.append(bytes(chunk))
                 filled.release()
         except BaseException as error:  # handed to the reader, whatever it is
@@ -178,17 +200,23 @@ def _pipelined(walk: Iterator[memoryview | bytes]) -> Iterator[bytes]:
         ready.append(last)
         filled.release()
 
-    threading.Thread(target=read, name="sock_diag", daemon=True).start()
-
     def drain() -> Iterator[bytes]:
-        while True:
-            filled.acquire()
-            item = ready.popleft()
+        try:
+            while True:
+                filled.acquire()
+                item = ready.popleft()
+                free.release()
+                if isinstance(item, BaseException):
+                    raise item
+                if item is None:
+                    return
+                yield item
+        finally:
+            abandoned.set()
             free.release()
-            if isinstance(item, BaseException):
-                raise item
-            if item is None:
-                return
-            yield item
 
+    try:
+        threading.Thread(target=read, name="sock_diag", daemon=True).start()
+    except RuntimeError:
+        return walk
     return drain()

@@ -10,23 +10,25 @@ shown. An IPv4-mapped address becomes IPv4 when the counting is done: it shares 
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import compress
-from operator import and_
+from operator import and_, gt, not_
 from struct import Struct
+from typing import Any
 
-from tcptide.kernel.addresses import AF_INET, AF_INET6, Address, End, is_mapped, unmapped, unmapped_key
+from tcptide.kernel.addresses import AF_INET, AF_INET6, MAPPED, Address, End, is_mapped, unmapped, unmapped_key
 from tcptide.kernel.messages import (
+    CLOSE,
     CLOSE_WAIT,
     ESTABLISHED,
     EXPIRES,
     FAMILY,
     INODE,
-    OWNERLESS,
     SPORT,
     STATE,
     STATE_NUMBERS,
     TIME_WAIT_MS,
+    UID,
     Form,
     by_form,
     common_form,
@@ -40,8 +42,10 @@ USABLE, IN_RANGE, LISTENING, LOWEST = 1, 2, 4, 8
 #: A flood comes from many addresses: beyond this many, only the busiest are kept.
 _REMOTES_AT_MOST = 60_000
 
-#: (uid, cgroup id; None where the kernel gives none)
-Owner = tuple[int, int | None]
+#: (uid, cgroup id); None where the kernel gives none.
+Owner = tuple[int | None, int | None]
+#: (family, state[, uid[, cgroup id]]), as far as the form of the message goes; the uid may be None.
+_Owned = tuple[Any, ...]
 
 
 def port_classes(ephemeral: bytes, barred: Iterable[int], listening: Iterable[int], lowest: int | None = None) -> bytes:
@@ -77,14 +81,17 @@ _EPHEMERAL_FLAGS = bytes((0, USABLE | IN_RANGE)) + bytes(254)
 class Tally:
     """The counts of a look. Feed it with `add`, then read the counters through the methods below them."""
 
-    def __init__(self, classes: bytes, take_over_after_ms: int = 1000) -> None:
-        """`classes` is made by port_classes; TIME_WAIT older than `take_over_after_ms` is counted apart."""
+    def __init__(self, classes: bytes, take_over_after_ms: int | None = None) -> None:
+        """`classes` is made by port_classes.
+
+        TIME_WAIT older than `take_over_after_ms` is counted apart; None when connect() takes none over.
+        """
         self._classify = classes.__getitem__
-        self._young_ms = TIME_WAIT_MS - take_over_after_ms
-        self._owners: Counter[tuple[int, ...]] = Counter()  # (family, state, uid[, cgroup])
-        self._mapped: Counter[tuple[int, ...]] = Counter()  # those of family IPv6 that are really IPv4
-        self._ends: Counter[tuple[int, bytes, int, int]] = Counter()
-        self._waiting: Counter[End] = Counter()
+        self._young_ms = None if take_over_after_ms is None else TIME_WAIT_MS - take_over_after_ms
+        self._owners: Counter[_Owned] = Counter()
+        self._mapped: Counter[_Owned] = Counter()  # those of family IPv6 that are really IPv4
+        self._ends: Counter[tuple[int, bytes, int, int]] = Counter()  # (family, key[, uid[, cgroup]])
+        self._waiting: Counter[End] = Counter()  # TIME_WAIT, without the old ones
         self._old_waiting: Counter[End] = Counter()
         self._lowest: set[End] = set()
         self._lowest_old: set[End] = set()
@@ -96,25 +103,42 @@ class Tally:
 
     def add(self, chunk: memoryview | bytes) -> None:
         """Count the messages of a chunk. Raises SourceError for a message that can't be one."""
-        form = common_form(chunk)
+        messages = bytes(chunk)  # for its slices, which are quicker than a view's
+        form = common_form(messages)
         if form is not None:
-            self._count(chunk, form)
+            self._count(messages, form)
         else:
-            for form, messages in by_form(chunk):
-                self._count(messages, form)
+            for form, part in by_form(messages):
+                self._count(part, form)
 
-    def _count(self, chunk: memoryview | bytes, form: Form) -> None:
+    def forget_closed(self) -> None:
+        """Forget the sockets that closed while connections were read; those in that state from here on are bound-idle.
+
+        The kernel chooses a socket by its state, lets go of its lock, and only then writes the message
+        (inet_diag_dump_icsk() of net/ipv4/inet_diag.c).
+        """
+        for counts in (self._owners, self._mapped):
+            for who in [who for who in counts if who[1] == CLOSE]:
+                del counts[who]
+
+    def _count(self, chunk: bytes, form: Form) -> None:
         length = form.length
         view = memoryview(chunk)
-        shorts = view.cast("H")
-        ports: list[int] = shorts[SPORT // 2 :: length // 2].tolist()
+        ports: list[int] = view.cast("H")[SPORT // 2 :: length // 2].tolist()
         classes = bytes(map(self._classify, ports))
         owner, end, bind, peer = readers(form)
-        self._owners.update(owner.iter_unpack(chunk))
-        any_ipv6 = AF_INET6 in bytes(view[FAMILY::length])
-        if any_ipv6:
-            owned = zip(owner.iter_unpack(chunk), bind.iter_unpack(chunk), strict=True)
-            self._mapped.update(who for who, (local,) in owned if who[0] == AF_INET6 and is_mapped(local))
+        owners: Iterable[_Owned] = owner.iter_unpack(chunk)
+        if form.full:
+            self.lacks_cgroups = self.lacks_cgroups or form.cgroup_at is None
+            inodes = view.cast("I")[INODE // 4 :: length // 4].tolist()
+            if 0 in inodes:
+                owners = self._count_without_inode(list(owners), inodes)
+        any_ipv6 = AF_INET6 in chunk[FAMILY::length]
+        if any_ipv6 and MAPPED in chunk:
+            owners = list(owners)
+            self._mapped.update(compress(owners, (is_mapped(local) for (local,) in bind.iter_unpack(chunk))))
+        if isinstance(owners, list) or not self._count_one_owner(chunk, form, owner):
+            self._owners.update(owners)
         usable = classes.translate(_MASKS[USABLE])
         if 1 in usable:
             if form.time_wait:
@@ -133,21 +157,34 @@ class Tally:
             self._remotes.update(compress(peer.iter_unpack(chunk), listening))
             if len(self._remotes) > _REMOTES_AT_MOST:
                 self._remotes = Counter(dict(self._remotes.most_common(_REMOTES_AT_MOST // 2)))
-        if not form.time_wait:
-            self._count_not_accepted(view, length)
-            if form.cgroup_at is None and not self.lacks_cgroups:
-                self.lacks_cgroups = view[STATE] == ESTABLISHED
+
+    def _count_one_owner(self, chunk: bytes, form: Form, owner: Struct) -> bool:
+        """Count the messages of a chunk at once if all are of one family and owner; says whether they were."""
+        length = form.length
+        messages = len(chunk) // length
+        columns = [FAMILY, *range(UID, UID + 4)]
+        if form.cgroup_at is not None:
+            columns += range(form.cgroup_at, form.cgroup_at + 8)
+        if any(chunk[column::length].count(chunk[column]) != messages for column in columns):
+            return False
+        family, _, *rest = owner.unpack_from(chunk)
+        states = chunk[STATE::length]
+        for state in set(states):
+            self._owners[family, state, *rest] += states.count(state)
+        return True
 
     def _count_time_wait(self, view: memoryview, length: int, end: Struct, classes: bytes) -> None:
-        usable = classes.translate(_MASKS[USABLE])
-        expires = view.cast("I")[EXPIRES // 4 :: length // 4].tolist()
-        young = self._young_ms
-        old = [use and ms < young for use, ms in zip(usable, expires, strict=True)]
-        self._waiting.update(compress(end.iter_unpack(view), usable))
-        self._old_waiting.update(compress(end.iter_unpack(view), old))
-        lowest = classes.translate(_MASKS[LOWEST])
+        usable, lowest = classes.translate(_MASKS[USABLE]), classes.translate(_MASKS[LOWEST])
         if 1 in lowest:
             self._lowest.update(compress(end.iter_unpack(view), lowest))
+        if self._young_ms is None:
+            self._waiting.update(compress(end.iter_unpack(view), usable))
+            return
+        expires = view.cast("I")[EXPIRES // 4 :: length // 4].tolist()
+        old = [ms < self._young_ms for ms in expires]
+        self._waiting.update(compress(end.iter_unpack(view), map(gt, usable, old)))
+        self._old_waiting.update(compress(end.iter_unpack(view), map(and_, usable, old)))
+        if 1 in lowest:
             self._lowest_old.update(compress(end.iter_unpack(view), map(and_, lowest, old)))
 
     def _count_bind(
@@ -163,20 +200,23 @@ class Tally:
         for family, port, local in compress(triples, in_range):
             self._bind[family, local].add(port)
 
-    def _count_not_accepted(self, view: memoryview, length: int) -> None:
-        inodes = view.cast("I")[INODE // 4 :: length // 4].tolist()
-        if 0 in inodes:
-            states = bytes(view[STATE::length])
-            self.not_accepted += sum(
-                not inode and state in (ESTABLISHED, CLOSE_WAIT) for inode, state in zip(inodes, states, strict=True)
-            )
+    def _count_without_inode(self, owners: list[_Owned], inodes: list[int]) -> list[_Owned]:
+        """Count what waits for accept(), and take root's name off sockets that no process has: those and orphans.
+
+        Until Linux 6.16 the kernel gives them uid 0 (sock_i_uid() of net/core/sock.c).
+        """
+        for index in compress(range(len(inodes)), map(not_, inodes)):
+            family, state, uid, *cgroup = owners[index]
+            self.not_accepted += state in (ESTABLISHED, CLOSE_WAIT)
+            owners[index] = (family, state, uid or None, *cgroup)
+        return owners
 
     def states(self, passes: Callable[[Owner], bool] | None = None) -> dict[str, tuple[int, int]]:
         """State -> (IPv4, IPv6) sockets, of all or of the owners that pass; states without a socket have zeros."""
         counts = {state: [0, 0] for state in STATE_NUMBERS}
         for owners, moved in ((self._owners, 0), (self._mapped, 1)):
-            for (family, state, uid, *cgroup), sockets in owners.items():
-                if passes is None or (state not in OWNERLESS and passes((uid, cgroup[0] if cgroup else None))):
+            for (family, state, *owner), sockets in owners.items():
+                if passes is None or (owner and passes(_owner(owner))):
                     pair = counts[state_name(state)]
                     if moved:
                         pair[0] += sockets
@@ -188,9 +228,9 @@ class Tally:
     def owners(self) -> defaultdict[Owner, Counter[str]]:
         """Owner -> sockets by state, of the sockets that have one."""
         result: defaultdict[Owner, Counter[str]] = defaultdict(Counter)
-        for (_, state, uid, *cgroup), sockets in self._owners.items():
-            if state not in OWNERLESS:
-                result[uid, cgroup[0] if cgroup else None][state_name(state)] += sockets
+        for (_, state, *owner), sockets in self._owners.items():
+            if owner:
+                result[_owner(owner)][state_name(state)] += sockets
         return result
 
     def taken(self) -> tuple[Counter[End], Counter[End], set[End], set[End]]:
@@ -202,19 +242,21 @@ class Tally:
         old: Counter[End] = Counter()
         for (family, key, *_), sockets in self._ends.items():
             ports[unmapped_key(family, key)] += sockets
-        for counted, into in ((self._waiting, ports), (self._old_waiting, old)):
+        for counted in (self._waiting, self._old_waiting):
             for end, sockets in counted.items():
-                into[unmapped_key(*end)] += sockets
+                ports[unmapped_key(*end)] += sockets
+        for end, sockets in self._old_waiting.items():
+            old[unmapped_key(*end)] += sockets
         lowest, lowest_old = ({unmapped_key(*end) for end in ends} for ends in (self._lowest, self._lowest_old))
         return ports, old, lowest, lowest_old
 
     def main_owners(self, destinations: Collection[End]) -> dict[End, Owner]:
         """Who holds most of the ports towards these destinations; none where all of them are in TIME_WAIT."""
         owners: defaultdict[End, Counter[Owner]] = defaultdict(Counter)
-        for (family, key, uid, *cgroup), sockets in self._ends.items():
+        for (family, key, *owner), sockets in self._ends.items():
             end = unmapped_key(family, key)
-            if end in destinations:
-                owners[end][uid, cgroup[0] if cgroup else None] += sockets
+            if owner and end in destinations:
+                owners[end][_owner(owner)] += sockets
         return {end: counts.most_common(1)[0][0] for end, counts in owners.items()}
 
     def bind_ports(self) -> dict[Address, set[int]]:
@@ -234,6 +276,10 @@ class Tally:
         for (family, remote), sockets in self._remotes.items():
             result[unmapped(family, remote)] += sockets
         return result
+
+
+def _owner(fields: Sequence[int | None]) -> Owner:
+    return fields[0], fields[1] if len(fields) > 1 else None
 
 
 def _first(view: memoryview, length: int, chosen: bytes) -> memoryview:

@@ -1,0 +1,26 @@
+# make run     take samples of this host into ./.state, run every check, write an HTML report
+# make test    lint, types and all tests
+# Both make .venv first, and mend it when it is not what it should be (.ci/venv); PYTHON=... names an interpreter.
+
+BIN = .venv/bin
+
+run:
+	@PYTHON='$(PYTHON)' .ci/venv report
+	@.ci/tour
+
+test:
+	@PYTHON='$(PYTHON)' .ci/venv test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+dist:
+	@PYTHON='$(PYTHON)' .ci/venv test
+	rm -rf build dist *.egg-info
+	$(BIN)/python -m build
+
+clean:
+	rm -rf .venv .state build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+.PHONY: run test dist clean
