@@ -69,7 +69,7 @@ def _overflows(overflows: float | None) -> Phrase:
 
 
 def _line(one: Listener) -> str:
-    owner = one.unit or f"uid {one.uid}"
+    owner = one.holder
     return f"{_name(one)} {one.queue}/{one.backlog} ({percent(one.utilisation_percent)}), {owner}"
 
 

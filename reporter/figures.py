@@ -169,4 +169,4 @@ def destination(one: Destination | None) -> str:
 
 def listening(one: Listener | None) -> str:
     """`:8080 of nginx.service`."""
-    return "" if one is None else f"{endpoint(one.address, one.port)} of {one.unit or f'uid {one.uid}'}"
+    return "" if one is None else f"{endpoint(one.address, one.port)} of {one.holder}"

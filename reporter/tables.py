@@ -91,7 +91,7 @@ def _destinations(sample: Sample) -> Iterable[tuple[Cell, ...]]:
 def _listeners(sample: Sample) -> Iterable[tuple[Cell, ...]]:
     for one in sample.listeners:
         yield (
-            Cell(endpoint(one.address, one.port), (one.unit or f"uid {one.uid}") + ", IPv6" * (":" in one.address)),
+            Cell(endpoint(one.address, one.port), one.holder + ", IPv6" * (":" in one.address)),
             Cell(f"{one.queue:,}", f"backlog {one.backlog:,}"),
             Cell(words.percent(one.utilisation_percent), percent=one.utilisation_percent),
         )

@@ -135,15 +135,27 @@ WORDS: Mapping[str, Advice] = {
 
 
 def render(finding: Finding, translate: Callable[[str], str] = str) -> Advice:
-    """The finding in words. `translate` gets each sentence with its `{placeholders}`; what isn't known is `?`."""
+    """The finding in words. `translate` gets each sentence with its `{placeholders}`; what isn't known is left out."""
     words = _Words(holder=translate("its owner"), subject=finding.subject)
     words.update((name, _word(name, value)) for name, value in finding.values.items())
-    return Advice(*(translate(sentence).format_map(words) for sentence in WORDS[finding.code]))
+    what, evidence, next_step = map(translate, WORDS[finding.code])
+    return Advice(what.format_map(words), _known(evidence, words), next_step.format_map(words))
 
 
 class _Words(dict[str, str]):
     def __missing__(self, name: str) -> str:
         return "?"
+
+
+def _known(evidence: str, words: Mapping[str, str]) -> str:
+    """The clauses of a sentence of which all is known: a first sample, say, has no rates."""
+    known = []
+    for clause in evidence.replace(", ", ",\n").replace("; ", ";\n").split("\n"):
+        try:
+            known.append(clause.format(**words))
+        except KeyError:
+            continue
+    return " ".join(known).rstrip(",;")
 
 
 def _word(name: str, value: float | str) -> str:

@@ -105,7 +105,7 @@ def _accept_queues(sample: Sample, rates: Rates) -> Iterator[Finding]:
                 port=listener.port,
                 somaxconn=sample.limits.somaxconn,
                 overflows_per_second=overflows,
-                holder=listener.unit or f"uid {listener.uid}",
+                holder=listener.holder,
             )
             code = "accept_queue_full" if listener.queue > listener.backlog else "accept_queue_filling"
             yield Finding(code, severity, endpoint(listener.address, listener.port), values)

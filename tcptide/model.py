@@ -98,6 +98,12 @@ class Listener(NamedTuple):
     uid: int
     unit: str | None
     utilisation_percent: float  # 100 * queue / (backlog + 1)
+    user: str | None = None  # the login name of uid
+
+    @property
+    def holder(self) -> str:
+        """Whom to ask about it: the unit, which says more than the user does."""
+        return self.unit or self.user or f"uid {self.uid}"
 
 
 class Holder(NamedTuple):

@@ -6,7 +6,7 @@ remote address, remote port). Source: __inet_hash_connect() of net/ipv4/inet_has
 of net/ipv4/inet_connection_sock.c.
 """
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from tcptide.model import Limits
@@ -89,18 +89,20 @@ def by_destination(
     `capacity` is the number of ports that connect() can use towards a destination that none is in use for yet.
     tcp_tw_reuse 2 lets it take over TIME_WAIT only where `touches_loopback`; with 0 none is to be given as old.
     """
-    uses = []
-    for key, ports in taken.ports.items():
-        old = taken.old_time_wait.get(key, 0)
-        reusable = old if old and (limits.tcp_tw_reuse == 1 or touches_loopback(key)) else 0
-        extra = _lowest_in_use(taken, key, reusable) if taken.lowest else False
-        uses.append((ports - reusable - extra, extra, reusable, key))
-    if len(uses) > at_most:
+
+    def each() -> Iterator[tuple[int, bool, int, Key]]:
+        for key, ports in taken.ports.items():
+            old = taken.old_time_wait.get(key, 0)
+            reusable = old if old and (limits.tcp_tw_reuse == 1 or touches_loopback(key)) else 0
+            extra = _lowest_in_use(taken, key, reusable) if taken.lowest else False
+            yield ports - reusable - extra, extra, reusable, key
+
+    if len(taken.ports) > at_most:
         from heapq import nlargest
 
-        uses = nlargest(at_most, uses, key=lambda use: use[:3])
+        uses = nlargest(at_most, each(), key=lambda use: use[:3])
     else:
-        uses.sort(key=lambda use: use[:3], reverse=True)
+        uses = sorted(each(), key=lambda use: use[:3], reverse=True)
     return [
         Use(key, ports + extra, reusable, percent(ports + extra, capacity + extra))
         for ports, extra, reusable, key in uses

@@ -198,6 +198,7 @@ def _listeners(entries: tuple[Entry, ...], units: Mapping[int, str]) -> tuple[Li
             entry.uid,
             None if entry.cgroup is None else units.get(entry.cgroup),
             100.0 * entry.queue / (entry.backlog + 1),
+            _user(entry.uid),
         )
         for entry in entries
     ]

@@ -46,7 +46,7 @@ def test_queue_and_backlog(world: World, host: str, waiting: int, queue: int) ->
     fill(world, listener, waiting)
     eventually(lambda: seen()[0].queue, queue)
     (only,) = seen()
-    assert only == Listener(host, 8080, queue, BACKLOG, 0, None, 10.0 * queue)
+    assert only == Listener(host, 8080, queue, BACKLOG, 0, None, 10.0 * queue, "root")
 
 
 def test_waiting_connections_are_not_accepted_ones(world: World) -> None:

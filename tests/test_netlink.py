@@ -94,7 +94,8 @@ def test_a_message_s_tail_that_looks_like_an_end_marker_is_none() -> None:
     """Before Linux 5.9 an ordinary user gets the send queue (20 bytes), the user (3), the inode and one attribute."""
     tail = pack("=IIIHHI", 20, 3, 4711, 5, 8, 0)
     message = pack("=IHHII", 96, 18, 2, 1, 7) + bytes(60) + tail
-    assert netlink.scan(message, len(message)) == (96, False, False)
+    assert netlink.scan(message * 2, 192) == (192, False, False)
+    assert netlink.scan(message, 96) == (96, False, False)
 
 
 @pytest.fixture

@@ -109,9 +109,9 @@ def test_all_parts(user: str, town: World) -> None:
         (("127.0.0.1", 6.0), ("::1", 2.0), ("10.99.0.1", 1.0)),
     )
     assert seen.listeners == (
-        Listener("127.0.0.1", 8080, 3, 9, 1, WEB, 30.0),
-        Listener("::", 8081, 0, 7, 1, WEB, 0.0),
-        Listener("127.0.0.1", 20099, 0, 8, 1, WEB, 0.0),
+        Listener("127.0.0.1", 8080, 3, 9, 1, WEB, 30.0, "daemon"),
+        Listener("::", 8081, 0, 7, 1, WEB, 0.0, "daemon"),
+        Listener("127.0.0.1", 20099, 0, 8, 1, WEB, 0.0, "daemon"),
     )
     assert seen.not_accepted == 3
     assert seen.local_ports == ((8080, 11), (8081, 3))

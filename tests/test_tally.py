@@ -3,7 +3,7 @@
 import random
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from struct import pack
 
 import pytest
@@ -160,6 +160,19 @@ def test_states_of_some_owners() -> None:
     assert mapped["ESTABLISHED"] == (4, 2)
 
 
+def test_a_flood_from_very_many_addresses_keeps_the_busiest() -> None:
+    (one,) = split(chunks("one-time-wait")[0])
+    half_open = one[:17] + b"\x03" + one[18:20] + pack(">H", 8080) + one[22:40]
+    addresses = [pack(">I", 0x0A000000 + number) if number % 100 else b"\xc0\0\2\1" for number in range(150_000)]
+    messages = [half_open + address + one[44:] for address in addresses]
+    tally = Ground().tally(b"".join(messages[at : at + 300]) for at in range(0, 150_000, 300))
+    remotes = said(tally).remotes
+    assert remotes.most_common(1) == [("192.0.2.1", 1500)]
+    assert 30_000 <= len(remotes) <= 60_000
+    assert tally.states()["SYN_RECV"] == (150_000, 0)
+    assert tally.incoming_ports() == {8080: 150_000}
+
+
 def test_an_unknown_state_is_named() -> None:
     tally = Ground().tally(chunks("unknown-state"))
     for read in (tally.states, tally.owners):
@@ -193,9 +206,9 @@ def cut_anew(parts: Iterable[bytes], dice: random.Random, *, shuffle: bool) -> l
     return [b"".join(messages[a:b]) for a, b in zip([0, *cuts], [*cuts, len(messages)], strict=True)]
 
 
-def made_up(dice: random.Random) -> bytes:
+def made_up(dice: random.Random, families: Sequence[int] = (socket.AF_INET, socket.AF_INET6)) -> bytes:
     """A message as some kernel might write it: any form, few addresses, ports, users and cgroups."""
-    family = dice.choice([socket.AF_INET, socket.AF_INET6])
+    family = dice.choice(families)
     state = dice.choice([1, 1, 1, 2, 3, 4, 5, 5, 6, 6, 8, 9, 11, 12])
     full = state not in (3, 6, 12) and (state != 5 or dice.random() < 0.5)
     attributes = attribute(SHUTDOWN, b"\0") if full else b""
@@ -246,7 +259,8 @@ def test_any_cut_of_a_recorded_dump_counts_the_same(name: str, ground: Ground) -
 def test_any_messages_count_as_an_obvious_reader_counts_them(seed: int, ground: Ground) -> None:
     dice = random.Random(seed)
     alike = made_up(dice)
-    agree([b"".join(made_up(dice) for _ in range(dice.randint(1, 40))), alike * 5, alike], ground)
+    mixed, ipv4 = b"".join(made_up(dice) for _ in range(dice.randint(1, 40))), [socket.AF_INET]
+    agree([mixed, alike * 5, alike, *(b"".join(made_up(dice, ipv4) for _ in range(20)) for _ in range(3))], ground)
 
 
 @pytest.mark.root
