@@ -69,6 +69,7 @@ class Destination(NamedTuple):
     reusable: int  # TIME_WAIT ports that connect() may take over, not in ports_used
     utilisation_percent: float  # 100 exactly when connect() fails
     holder: str | None  # the unit, else the user, that holds most of these ports
+    time_wait: int = 0  # how many of ports_used and reusable are in TIME_WAIT
 
 
 class Ports(NamedTuple):

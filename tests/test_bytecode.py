@@ -68,7 +68,7 @@ def sockets() -> Iterator[set[Row]]:
             listener = world.listen(host, 8080)
             pairs(world, listener, [EXPLICIT[number]], host)
             world.pair(listener)
-            leave(pairs(world, listener, [30000 + number], host))
+            leave(pairs(world, listener, [29000 + number], host))
             world.connect(host, 8081, mapped=":" not in host)
             world.accept(both)
             world.bind(host, EXPLICIT[-1 - number])
@@ -155,8 +155,8 @@ def test_any_composition(sockets: set[Row]) -> None:
 def test_hundreds_of_ports_and_networks(sockets: set[Row]) -> None:
     """As --local-port, --remote-port and --remote ask for them, given once each."""
     dice = random.Random(2)
-    local = (*dice.sample(range(1, 65536), 290), 20000, 20003, 20005, 8080, 8081)
-    remote_ports = (*dice.sample(range(1, 65536), 300), 8080, 20000)
+    local = (*dice.sample(range(40000, 65536), 290), 20000, 20003, 20005, 8080, 8081)
+    remote_ports = (*dice.sample(range(40000, 65536), 300), 8080, 20000)
     networks = (*(f"10.{number}.0.0/16" for number in range(2, 40)), "127.0.0.0/24", "fd00::/16", "::1/128")
     chosen = SocketFilter(local_ports=local, remote_ports=remote_ports, remote=networks)
     wanted = {

@@ -95,11 +95,11 @@ def test_what_psutil_shows(user: str, world: World) -> None:
     listener = world.listen("127.0.0.1", 8080)
     world.listen("127.0.0.1", 20099)
     world.bind("127.0.0.1", 20098)
+    leave(pairs(world, listener, [20001]))
     pairs(world, listener, [30000, 30001])
     for _ in range(3):
         world.pair(listener, mapped=True)
     world.pair(world.listen("::1", 8081))
-    leave(pairs(world, listener, [20001]))
     world.connect("127.0.0.1", 8080, source_port=30002)
     seen = sample_of(user)
     assert seen.origin[8:] == ("psutil", user == "root", UNSEEN, False)

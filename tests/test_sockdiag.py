@@ -205,10 +205,10 @@ def test_the_pipelined_walk_equals_the_plain_one(world: World) -> None:
 def test_each_part_of_a_filter_is_the_kernel_s(world: World) -> None:
     """What is not wanted never leaves the kernel, whichever form it has."""
     listener = world.listen("127.0.0.1", 8080)
-    pairs(world, listener, [20001], mapped=True)
+    pairs(world, listener, [30001], mapped=True)
     world.pair(world.listen("::1", 8080))
-    leave(pairs(world, listener, [20002]))
-    world.bind("127.0.0.1", 20003)
+    leave(pairs(world, listener, [30002]))
+    world.bind("127.0.0.1", 30003)
 
     def count(**parts: object) -> dict[str, tuple[int, int]]:
         states = Walk().filtered(SocketFilter()._replace(**parts)).states()  # type: ignore[arg-type]
@@ -219,7 +219,7 @@ def test_each_part_of_a_filter_is_the_kernel_s(world: World) -> None:
     assert count(family=6) == {"ESTABLISHED": (0, 2), "LISTEN": (0, 1)}
     assert count(family=4, states=("LISTEN", "TIME_WAIT")) == {"TIME_WAIT": (1, 0), "LISTEN": (1, 0)}
     assert count(states=("BOUND",)) == {"BOUND": (1, 0)}
-    assert count(local_ports=(20001, 20003)) == {"ESTABLISHED": (1, 0), "BOUND": (1, 0)}
+    assert count(local_ports=(30001, 30003)) == {"ESTABLISHED": (1, 0), "BOUND": (1, 0)}
     assert count(remote=("127.0.0.1", "::/0")) == {"ESTABLISHED": (2, 2), "TIME_WAIT": (1, 0), "LISTEN": (0, 1)}
 
 
