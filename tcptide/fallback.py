@@ -6,7 +6,7 @@ from tcptide import ports
 from tcptide.errors import SourceError
 from tcptide.kernel import processes
 from tcptide.model import NOT_CONNECTIONS, STATES, Destination, Limits, Ports
-from tcptide.sampler import TOP, Seen
+from tcptide.seen import TOP, Seen
 
 Key = tuple[str, str, int]
 
@@ -23,6 +23,7 @@ def through_psutil(limits: Limits, why: str) -> Seen:
     hard_to_reach = ports.hard_to_reach(limits, ephemeral)
     lowest = None if hard_to_reach in listening else hard_to_reach
     used: Counter[Key] = Counter()
+    time_wait: Counter[Key] = Counter()
     used_lowest: set[Key] = set()
     held: dict[str, set[int]] = {}
     incoming: Counter[int] = Counter()
@@ -38,13 +39,15 @@ def through_psutil(limits: Limits, why: str) -> Seen:
             remotes[row.remote] += 1
         elif ephemeral[row.local_port]:
             used[row.local, row.remote, row.remote_port] += 1
+            time_wait[row.local, row.remote, row.remote_port] += row.state == "TIME_WAIT"
             if row.local_port == lowest:
                 used_lowest.add((row.local, row.remote, row.remote_port))
     size = ephemeral.count(1)
     barred = sum(ephemeral[port] for port in listening)
     capacity = size - barred - (lowest is not None)
-    fullest = ports.by_destination(limits, capacity, ports.Taken(used, {}, used_lowest, ()), lambda key: False, TOP)
-    percents = [(ports.bind_percent(taken, ephemeral, hard_to_reach), local) for local, taken in held.items()]
+    taken = ports.Taken(used, time_wait, {}, used_lowest, ())
+    fullest = ports.by_destination(limits, capacity, taken, lambda key: False, TOP)
+    percents = [(ports.bind_percent(mine, ephemeral, hard_to_reach), local) for local, mine in held.items()]
     bind = sorted(percents, reverse=True)[:TOP]
     return Seen(
         "psutil",
@@ -60,7 +63,7 @@ def through_psutil(limits: Limits, why: str) -> Seen:
             size,
             capacity,
             barred,
-            tuple(Destination(*use.key, *use[1:], None) for use in fullest),
+            tuple(Destination(*use.key, *use[1:4], None, use.time_wait) for use in fullest),
             tuple((local, percent) for percent, local in bind),
         ),
         local_ports=tuple(incoming.most_common(TOP)),

@@ -21,7 +21,8 @@ class Taken(NamedTuple, Generic[Key]):
     """Usable ports that are in use, by destination; the sets matter for an odd-sized range only."""
 
     ports: Mapping[Key, int]  # TIME_WAIT included
-    old_time_wait: Mapping[Key, int]  # the part that is in TIME_WAIT for longer than tcp_tw_reuse_delay
+    time_wait: Mapping[Key, int]  # the part that is in TIME_WAIT
+    old_time_wait: Mapping[Key, int]  # the part of that which has been so for longer than tcp_tw_reuse_delay
     lowest: Collection[Key]  # destinations towards which the hard-to-reach port is in use
     lowest_old_time_wait: Collection[Key]  # those of them for which it is in such a TIME_WAIT
 
@@ -33,6 +34,7 @@ class Use(NamedTuple, Generic[Key]):
     ports_used: int  # connect() can't use them
     reusable: int  # in TIME_WAIT, and connect() may take them over
     utilisation_percent: float  # 100 exactly when connect() fails
+    time_wait: int = 0  # how many of ports_used and reusable are in TIME_WAIT
 
 
 def ephemeral(limits: Limits) -> bytes:
@@ -104,7 +106,7 @@ def by_destination(
     else:
         uses = sorted(each(), key=lambda use: use[:3], reverse=True)
     return [
-        Use(key, ports + extra, reusable, percent(ports + extra, capacity + extra))
+        Use(key, ports + extra, reusable, percent(ports + extra, capacity + extra), taken.time_wait.get(key, 0))
         for ports, extra, reusable, key in uses
     ]
 

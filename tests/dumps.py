@@ -97,7 +97,7 @@ def counts(base: Counts | None = None, **expected: object) -> Counts:
 
 
 def said(tally: Tally) -> Counts:
-    ports, old, lowest, lowest_old = tally.taken()
+    ports, _, old, lowest, lowest_old = tally.taken()
     return Counts(
         {state: pair for state, pair in tally.states().items() if pair != (0, 0)},
         tally.owners(),

@@ -8,7 +8,7 @@ import pytest
 from tcptide.clock import SYSTEM
 from tcptide.kernel.procfs import ProcFs
 from tcptide.sampler import take_sample
-from tests.worlds import Cgroup, World, as_user, eventually, run
+from tests.worlds import Cgroup, World, as_user, cgroup2_mount, eventually, run
 
 pytestmark = pytest.mark.root
 
@@ -98,3 +98,25 @@ def test_ordinary_user_sees_what_root_sees(script: Callable[[str], str], agents_
     assert by_nobody["details"] == by_root["details"]
     assert any("tcptide-web.service" in line for line in by_nobody["details"])
     assert any("daemon" in line for line in by_nobody["details"])
+
+
+def test_units_that_cannot_be_seen_are_unknown(script: Callable[[str], str], agents_state_dir: str) -> None:
+    """Without cgroup v2 in sight (`ip netns exec` hides it) nothing has a unit: no reason to say OK."""
+    check = [script("check_tcp_connections"), "--state-dir", agents_state_dir, "--unit", "app.service", "-c", "5"]
+    hidden = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        'umount -l "$0" && exec "$@"',
+        cgroup2_mount(),
+    ]
+    with World() as world:
+        world.pair(world.listen("127.0.0.1"))
+        done = run([*hidden, *check])
+    assert (done.returncode, done.stdout) == (
+        3,
+        "TCP_CONNECTIONS UNKNOWN - --unit: not seen here: units (no cgroup v2 mount)\n",
+    )

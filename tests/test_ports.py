@@ -89,7 +89,7 @@ def by_destination(reuse: int, capacity: int, taken: Taken[str], at_most: int = 
 
 
 def taken(ports: dict[str, int], old: dict[str, int] | None = None) -> Taken[str]:
-    return Taken(ports, old or {}, (), ())
+    return Taken(ports, {}, old or {}, (), ())
 
 
 @pytest.mark.parametrize(
@@ -104,11 +104,11 @@ def taken(ports: dict[str, int], old: dict[str, int] | None = None) -> Taken[str
         (1, 10, taken({"a": 9, "lo": 9}, {"a": 8, "lo": 9}), [Use("a", 1, 8, 10.0), Use("lo", 0, 9, 0.0)]),
         (2, 10, taken({"a": 9, "lo": 9}, {"a": 8, "lo": 9}), [Use("a", 9, 0, 90.0), Use("lo", 0, 9, 0.0)]),
         (1, 10, taken({"a": 4, "b": 6}, {"b": 2}), [Use("b", 4, 2, 40.0), Use("a", 4, 0, 40.0)]),
-        (1, 10, Taken({"a": 10, "b": 10}, {}, {"b"}, ()), [Use("a", 10, 0, 100.0), Use("b", 10, 0, 1000 / 11)]),
-        (1, 10, Taken({"b": 11}, {}, {"b"}, ()), [Use("b", 11, 0, 100.0)]),
-        (1, 10, Taken({"b": 11}, {"b": 1}, {"b"}, ()), [Use("b", 10, 1, 1000 / 11)]),
-        (1, 10, Taken({"b": 11}, {"b": 1}, {"b"}, {"b"}), [Use("b", 10, 1, 100.0)]),
-        (2, 10, Taken({"b": 11}, {"b": 1}, {"b"}, {"b"}), [Use("b", 11, 0, 100.0)]),
+        (1, 10, Taken({"a": 10, "b": 10}, {}, {}, {"b"}, ()), [Use("a", 10, 0, 100.0), Use("b", 10, 0, 1000 / 11)]),
+        (1, 10, Taken({"b": 11}, {}, {}, {"b"}, ()), [Use("b", 11, 0, 100.0)]),
+        (1, 10, Taken({"b": 11}, {}, {"b": 1}, {"b"}, ()), [Use("b", 10, 1, 1000 / 11)]),
+        (1, 10, Taken({"b": 11}, {}, {"b": 1}, {"b"}, {"b"}), [Use("b", 10, 1, 100.0)]),
+        (2, 10, Taken({"b": 11}, {}, {"b": 1}, {"b"}, {"b"}), [Use("b", 11, 0, 100.0)]),
     ],
     ids=[
         "no-destination",
@@ -131,10 +131,14 @@ def test_destinations(reuse: int, capacity: int, given: Taken[str], expected: li
     assert by_destination(reuse, capacity, given) == expected
 
 
+def test_time_wait_is_passed_on() -> None:
+    assert by_destination(1, 10, Taken({"a": 9}, {"a": 7}, {"a": 3}, (), ())) == [Use("a", 6, 3, 60.0, 7)]
+
+
 def test_only_the_fullest_are_given() -> None:
     given = taken({str(number): number for number in random.Random(3).sample(range(1000), 1000)})
     assert by_destination(2, 1000, given, 3) == [Use(str(n), n, 0, n / 10) for n in (999, 998, 997)]
-    odd = Taken({"a": 10, "b": 10, "c": 1}, {}, {"b"}, ())
+    odd = Taken({"a": 10, "b": 10, "c": 1}, {}, {}, {"b"}, ())
     assert [use.key for use in by_destination(2, 10, odd, 1)] == ["a"]
 
 
@@ -196,7 +200,7 @@ def test_full_exactly_when_the_kernel_finds_no_port(size: int) -> None:
         lowest = None if hard in barred else hard
         mine = used - reserved - barred
         capacity = table.count(1) - len(barred) - (lowest is not None)
-        given = Taken({"a": len(mine)}, {}, {"a"} if lowest in mine else (), ())
+        given = Taken({"a": len(mine)}, {}, {}, {"a"} if lowest in mine else (), ())
         (use,) = by_destination(0, capacity, given)
         held = used - reserved
         for start in starts(size):

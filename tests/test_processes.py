@@ -139,16 +139,21 @@ def test_real_sockets_of_both_families() -> None:
 @pytest.mark.root
 def test_an_ordinary_user_sees_the_sockets_of_others_without_their_processes() -> None:
     with World() as world:
-        world.listen("127.0.0.1", 8080)
-        program = "from tcptide.kernel.processes import *; print(tcp_sockets(), holders())"
+        client, server = world.pair(world.listen("127.0.0.1", 8080))
+        here = client.getsockname()[1]
+        program = "from tcptide.kernel.processes import *; print(sorted(tcp_sockets())[0], holders(ProcFs()))"
         done = run([sys.executable, "-c", program], user="nobody")
-    assert (done.stdout, done.stderr) == (f"{[Row('LISTEN', 4, '127.0.0.1', 8080, None, None, None)]} ()\n", "")
+    assert (done.stdout, done.stderr) == (
+        f"{Row('ESTABLISHED', 4, '127.0.0.1', 8080, '127.0.0.1', here, None)} ()\n",
+        "",
+    )
 
 
-HOLD_A_LISTENER = """
+HOLD_SOCKETS = """
 import socket
 open("/proc/self/comm", "wb").write(b"n\\xffx")
 listener = socket.create_server(("127.0.0.1", 8081))
+client = socket.create_connection(("127.0.0.1", 8081))
 print("ready", flush=True)
 input()
 """
@@ -161,16 +166,16 @@ def test_holders_are_counted_by_process_name_most_sockets_first() -> None:
         world.pair(listener)
         world.connect("127.0.0.1", 8080)  # its other end waits to be accepted and is nobody's yet
         child = subprocess.Popen(
-            [sys.executable, "-c", HOLD_A_LISTENER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", HOLD_SOCKETS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         with child:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
-            seen = holders()
+            seen = holders(ProcFs())
             child.communicate("\n")
     assert seen == (
-        Holder("process", psutil.Process().name(), {"LISTEN": 1, "ESTABLISHED": 3}),
-        Holder("process", r"n\udcffx", {"LISTEN": 1}),
+        Holder("process", psutil.Process().name(), {"ESTABLISHED": 3}),
+        Holder("process", r"n\udcffx", {"ESTABLISHED": 1}),
     )
 
 
@@ -184,8 +189,8 @@ def test_holders_are_not_looked_for_among_too_many_sockets() -> None:
         world.listen("::1")
         assert eventually(lambda: ProcFs().counters()["sockstat.TCP.tw"], 1) == 1
         with pytest.raises(SourceError, match=r"^no process names: 3 sockets, looked up to 2$"):
-            holders(max_sockets=2)
-        assert holders(max_sockets=3) == (Holder("process", psutil.Process().name(), {"LISTEN": 2}),)
+            holders(ProcFs(), max_sockets=2)
+        assert holders(ProcFs(), max_sockets=3) == ()
 
 
 @pytest.mark.parametrize(

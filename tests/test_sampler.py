@@ -13,7 +13,8 @@ from tcptide.codec import sample_from_json
 from tcptide.kernel.procfs import ProcFs
 from tcptide.kernel.sockdiag import SocketFilter
 from tcptide.model import STATES, Destination, Holder, Listener, Ports, Sample
-from tcptide.sampler import kernel_version, not_shown, take_filtered, take_sample
+from tcptide.sampler import take_filtered, take_sample
+from tcptide.seen import kernel_version, not_shown
 from tests.fixtures.record_sock_diag import leave, pairs
 from tests.worlds import Cgroup, World, as_user, eventually, run
 
@@ -148,7 +149,7 @@ def test_process_names_are_added_when_wanted(town: World) -> None:
     with open("/proc/self/comm") as comm:
         name = comm.read().strip()
     assert [holder for holder in by_root.holders if holder.kind == "process"] == [
-        Holder("process", name, {"ESTABLISHED": 23, "LISTEN": 3, "CLOSE_WAIT": 1})
+        Holder("process", name, {"ESTABLISHED": 23, "CLOSE_WAIT": 1})
     ]
     assert [holder for holder in by_nobody.holders if holder.kind == "process"] == []
     assert by_root.origin.unseen == by_nobody.origin.unseen == ()
@@ -259,6 +260,7 @@ def test_kernel_version(release: str, version: tuple[int, int]) -> None:
 
 
 BOUND, UNITS = "bound-idle sockets (needs Linux 6.8)", "units (needs Linux 5.9 with CONFIG_SOCK_CGROUP_DATA)"
+NO_MOUNT = "units (no cgroup v2 mount)"
 CHANGED = "a table at rest: it changed while it was read (NLM_F_DUMP_INTR)"
 
 
@@ -271,8 +273,9 @@ CHANGED = "a table at rest: it changed while it was read (NLM_F_DUMP_INTR)"
         ("6.7.12-backports", {"bound_idle": True}, ()),
         ("5.4.0", {"lacks_cgroups": True}, (BOUND, UNITS)),
         ("6.12.0", {"interrupted": True, "lacks_cgroups": True}, (CHANGED, UNITS)),
+        ("6.12.0", {"lacks_mount": True}, (NO_MOUNT,)),
     ],
-    ids=["all-seen", "6.8", "before-6.8", "before-6.8-but-seen", "before-5.9", "changed"],
+    ids=["all-seen", "6.8", "before-6.8", "before-6.8-but-seen", "before-5.9", "changed", "no-mount"],
 )
 def test_what_is_not_shown_is_named(release: str, found: dict[str, bool], notes: tuple[str, ...]) -> None:
     assert not_shown(release, **found) == notes

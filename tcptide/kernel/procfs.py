@@ -6,7 +6,7 @@ since kernels add, drop and reorder them.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from errno import EACCES, ENOENT, ENOTDIR, EPERM
 from typing import TypeVar
 
@@ -111,6 +111,11 @@ def parse_sockstat(text: str, path: str) -> dict[str, int]:
         except ValueError:
             raise ParseError(path, number, line, "a value is not a number") from None
     return numbers
+
+
+def hashed_sockets(counters: Mapping[str, int]) -> int:
+    """How many sockets a walk of this namespace meets, by its sockstat: both families, TIME_WAIT included."""
+    return sum(counters.get(key, 0) for key in ("sockstat.TCP.inuse", "sockstat.TCP.tw", "sockstat6.TCP6.inuse"))
 
 
 def parse_interfaces(text: str, path: str) -> tuple[str, ...]:

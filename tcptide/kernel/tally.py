@@ -233,22 +233,22 @@ class Tally:
                 result[_owner(owner)][state_name(state)] += sockets
         return result
 
-    def taken(self) -> tuple[Counter[End], Counter[End], set[End], set[End]]:
-        """The fields of ports.Taken: usable ports in use by destination, and three parts of them.
+    def taken(self) -> tuple[Counter[End], Counter[End], Counter[End], set[End], set[End]]:
+        """The fields of ports.Taken: usable ports in use by destination, and four parts of them.
 
         A destination is (family, remote port + local address + remote address as in the message).
         """
         ports: Counter[End] = Counter()
-        old: Counter[End] = Counter()
         for (family, key, *_), sockets in self._ends.items():
             ports[unmapped_key(family, key)] += sockets
-        for counted in (self._waiting, self._old_waiting):
+        young, old = Counter[End](), Counter[End]()
+        for counted, into in ((self._waiting, young), (self._old_waiting, old)):
             for end, sockets in counted.items():
-                ports[unmapped_key(*end)] += sockets
-        for end, sockets in self._old_waiting.items():
-            old[unmapped_key(*end)] += sockets
+                into[unmapped_key(*end)] += sockets
+        time_wait = young + old
+        ports.update(time_wait)
         lowest, lowest_old = ({unmapped_key(*end) for end in ends} for ends in (self._lowest, self._lowest_old))
-        return ports, old, lowest, lowest_old
+        return ports, time_wait, old, lowest, lowest_old
 
     def main_owners(self, destinations: Collection[End]) -> dict[End, Owner]:
         """Who holds most of the ports towards these destinations; none where all of them are in TIME_WAIT."""
