@@ -8,7 +8,7 @@ import pytest
 
 from tcptide.errors import ConfigError, SourceError
 from tcptide.kernel import sockdiag
-from tcptide.kernel.sockdiag import Census, SocketFilter, Walk, pipelined
+from tcptide.kernel.sockdiag import Census, ReadAhead, SocketFilter, Walk
 from tests.dumps import said
 from tests.fixtures.record_sock_diag import leave, pairs
 from tests.worlds import World, run
@@ -80,7 +80,7 @@ def readers() -> list[threading.Thread]:
 
 @pytest.mark.parametrize("chunks", [0, 1, 2, 1000], ids=["none", "one", "two", "more-than-fit"])
 def test_reading_ahead_changes_nothing(chunks: int) -> None:
-    assert list(pipelined(numbered(chunks))) == list(numbered(chunks))
+    assert list(ReadAhead(numbered(chunks))) == list(numbered(chunks))
 
 
 def test_chunks_read_ahead_are_copies() -> None:
@@ -92,7 +92,7 @@ def test_chunks_read_ahead_are_copies() -> None:
             buffer[:] = number.to_bytes(4, "big")
             yield memoryview(buffer)
 
-    assert list(pipelined(overwriting())) == list(numbered(300))
+    assert list(ReadAhead(overwriting())) == list(numbered(300))
 
 
 @pytest.mark.parametrize("error", [SourceError("sock_diag: dump failed"), MemoryError(), SystemExit(3)], ids=repr)
@@ -102,7 +102,7 @@ def test_an_error_ahead_comes_after_what_was_read(error: BaseException, after: i
         yield from numbered(after)
         raise error
 
-    walk = pipelined(failing())
+    walk = ReadAhead(failing())
     assert [next(walk) for _ in range(after)] == list(numbered(after))
     with pytest.raises(type(error)) as caught:
         next(walk)
@@ -119,32 +119,46 @@ def test_a_walk_that_is_left_ends_its_thread() -> None:
         finally:
             closed.set()
 
-    walk = pipelined(endless())
+    walk = ReadAhead(endless())
     next(walk)
     (thread,) = readers()
-    walk.close()  # type: ignore[attr-defined]
+    walk.close()
     assert closed.wait(5)
     thread.join(5)
     assert readers() == []
 
 
-AHEAD = """
+def test_a_walk_that_was_never_begun_ends_its_thread() -> None:
+    walk = ReadAhead(numbered(10_000))
+    (thread,) = readers()
+    walk.close()
+    thread.join(5)
+    assert readers() == []
+
+
+LEAVE_EARLY = """
+from tcptide.kernel.sockdiag import ReadAhead
+print(next(ReadAhead(iter([b"a", b"b"] * 1000))))
+"""
+
+NO_THREAD = """
 import resource
-from tcptide.kernel.sockdiag import pipelined
 _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
-resource.setrlimit(resource.RLIMIT_NPROC, ({limit}, hard))
-walk = pipelined(iter([b"a", b"b"] * 1000))
-print(type(walk).__name__, next(walk))
+resource.setrlimit(resource.RLIMIT_NPROC, (0, hard))
+from tcptide.kernel.sockdiag import Walk
+ephemeral = bytes(20000 <= port <= 20099 for port in range(65536))
+print(Walk().census((20000, 20099), ephemeral, None, None, 1_000_000).capacity)
 """
 
 
 @pytest.mark.root
 @pytest.mark.parametrize(
-    ("limit", "kind"), [("hard", "generator"), (0, "list_iterator")], ids=["left-early", "no-thread-to-be-had"]
+    ("program", "answer"), [(LEAVE_EARLY, "b'a'"), (NO_THREAD, "100")], ids=["left-early", "no-thread-to-be-had"]
 )
-def test_a_program_may_end_early_and_needs_no_thread(limit: int | str, kind: str) -> None:
-    done = run([sys.executable, "-c", AHEAD.format(limit=limit)], user="nobody")
-    assert (done.stdout, done.stderr, done.returncode) == (f"{kind} b'a'\n", "", 0)
+def test_a_program_may_end_early_and_needs_no_thread(program: str, answer: str) -> None:
+    with World():
+        done = run([sys.executable, "-c", program], user="nobody")
+    assert (done.stdout, done.stderr, done.returncode) == (f"{answer}\n", "", 0)
 
 
 # The kernel's tables

@@ -6,9 +6,10 @@ Any user sees the same sockets as root does.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
 from struct import pack
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from tcptide.errors import ConfigError
 from tcptide.kernel import bytecode, messages, netlink
@@ -113,9 +114,21 @@ class Walk:
         `ephemeral`, `hard_to_reach` and `take_over_after_ms` are those of ports; `sockets_expected` decides whether the
         walk is pipelined.
         """
-        walk: Iterator[memoryview | bytes] = self._connections()
+        walk: Generator[memoryview] | ReadAhead = self._connections()
         if sockets_expected >= _PIPELINE_FROM_SOCKETS:
-            walk = pipelined(walk)
+            with suppress(RuntimeError):  # no thread to be had
+                walk = ReadAhead(walk)
+        with closing(walk):
+            return self._counted(walk, port_range, ephemeral, hard_to_reach, take_over_after_ms)
+
+    def _counted(
+        self,
+        walk: Iterable[memoryview | bytes],
+        port_range: tuple[int, int],
+        ephemeral: bytes,
+        hard_to_reach: int | None,
+        take_over_after_ms: int | None,
+    ) -> Census:
         deciding = self._deciding(port_range)
         barred = frozenset(entry.local_port for group in deciding for entry in group if ephemeral[entry.local_port])
         listening = {entry.local_port for entry in deciding.listeners}
@@ -154,7 +167,7 @@ class Walk:
                     bound_idle.append(entry)
         return Listening(tuple(listeners), tuple(bound_idle), tuple(connected))
 
-    def _connections(self) -> Iterator[memoryview]:
+    def _connections(self) -> Generator[memoryview]:
         yield from self._chunks(FULL)
         yield from self._chunks(SHORT)
 
@@ -174,49 +187,50 @@ def request(states: int, program: bytes = b"") -> bytes:
     return body + (netlink.attribute(INET_DIAG_REQ_BYTECODE, program) if program else b"")
 
 
-def pipelined(walk: Iterator[memoryview | bytes]) -> Iterator[memoryview | bytes]:
-    """The same chunks, read ahead by a second thread: the kernel fills the next while this one is counted.
+class ReadAhead:
+    """The chunks of a walk, read by a second thread: the kernel fills the next while this one is counted.
 
-    The kernel works inside recv(), where Python lets go of its lock. Where no thread can be had (a limit on tasks)
-    nothing is read ahead.
+    The kernel works inside recv(), where Python lets go of its lock. Raises RuntimeError where no thread can be had (a
+    limit on tasks). close() ends the thread, whether the chunks were read or not.
     """
-    import threading
 
-    ready: deque[bytes | BaseException | None] = deque()
-    filled, free = threading.Semaphore(0), threading.Semaphore(_PIPELINE_CHUNKS)
-    abandoned = threading.Event()
+    def __init__(self, walk: Iterable[memoryview | bytes]) -> None:
+        """`walk` is only iterated in the other thread."""
+        import threading
 
-    def read() -> None:
+        self._ready: deque[bytes | BaseException | None] = deque()
+        self._filled, self._free = threading.Semaphore(0), threading.Semaphore(_PIPELINE_CHUNKS)
+        self._closed = False
+        threading.Thread(target=self._read, args=(walk,), name="sock_diag", daemon=True).start()
+
+    def _read(self, walk: Iterable[memoryview | bytes]) -> None:
         last: BaseException | None = None
         try:
             for chunk in walk:
-                free.acquire()
-                if abandoned.is_set():
+                self._free.acquire()
+                if self._closed:
                     break
-                ready.append(bytes(chunk))
-                filled.release()
-        except BaseException as error:  # handed to the reader, whatever it is
+                self._ready.append(bytes(chunk))
+                self._filled.release()
+        except BaseException as error:  # handed to who iterates, whatever it is
             last = error
-        ready.append(last)
-        filled.release()
+        self._ready.append(last)
+        self._filled.release()
 
-    def drain() -> Iterator[bytes]:
-        try:
-            while True:
-                filled.acquire()
-                item = ready.popleft()
-                free.release()
-                if isinstance(item, BaseException):
-                    raise item
-                if item is None:
-                    return
-                yield item
-        finally:
-            abandoned.set()
-            free.release()
+    def __iter__(self) -> Self:
+        return self
 
-    try:
-        threading.Thread(target=read, name="sock_diag", daemon=True).start()
-    except RuntimeError:
-        return walk
-    return drain()
+    def __next__(self) -> bytes:
+        self._filled.acquire()
+        item = self._ready.popleft()
+        self._free.release()
+        if isinstance(item, BaseException):
+            raise item
+        if item is None:
+            raise StopIteration
+        return item
+
+    def close(self) -> None:
+        """Let the thread end; there is nothing to be had afterwards."""
+        self._closed = True
+        self._free.release()
