@@ -1,6 +1,7 @@
 # make run     take samples of this host into ./.state, run every check, write an HTML report
 # make test    lint, types and all tests
-# Both make .venv first, and mend it when it is not what it should be (.ci/venv); PYTHON=... names an interpreter.
+# make bench   measure the checks against their peers on 100,000 sockets, as root
+# All make .venv first, and mend it when it is not what it should be (.ci/venv); PYTHON=... names an interpreter.
 
 BIN = .venv/bin
 
@@ -15,6 +16,10 @@ test:
 	$(BIN)/mypy
 	$(BIN)/pytest
 
+bench:
+	@PYTHON='$(PYTHON)' .ci/venv test
+	@$(BIN)/python -m bench
+
 dist:
 	@PYTHON='$(PYTHON)' .ci/venv test
 	rm -rf build dist *.egg-info
@@ -23,4 +28,4 @@ dist:
 clean:
 	rm -rf .venv .state build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: run test dist clean
+.PHONY: run test bench dist clean

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NoReturn
 
 from tcptide import advice, usage
@@ -61,7 +62,7 @@ def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, opt
             ),
         },
         details=tuple(_lists(sample)),
-        findings=() if wanted else advice.find(sample, rates, ("conntrack",)),
+        find=partial(advice.find, sample, rates, () if wanted else ("conntrack",)),
     )
 
 

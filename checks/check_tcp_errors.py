@@ -2,9 +2,10 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 from typing import NoReturn
 
-from tcptide import advice, levels, usage
+from tcptide import advice, levels, trends, usage
 from tcptide.model import Forecast, Look, Point, Rates
 from tcptide.text import number, percent
 from tcptide.usage import Share
@@ -36,9 +37,9 @@ SPEC = CheckSpec(
 )
 
 NO_RATES = {
-    "first": "no rates yet: first sample",
+    "first": f"no rates yet: no sample {trends.MIN_SECONDS:g} s older",
     "reset": "no rates: the counters began anew",
-    "gap": "no rates: no sample of the last 15 min",
+    "gap": f"no rates: no sample of the last {trends.MAX_SECONDS / 60:g} min",
 }
 
 
@@ -77,7 +78,7 @@ def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, opt
         },
         too_few=[label for label, judged in enough.items() if not judged],
         details=tuple(_details(rates)),
-        findings=advice.find(sample, rates, ("errors", "accept_queues", "host_limits")),
+        find=partial(advice.find, sample, rates, ("errors", "accept_queues", "host_limits")),
     )
 
 

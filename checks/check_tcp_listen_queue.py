@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from typing import NoReturn
 
 from tcptide import advice, levels, usage
@@ -47,7 +48,7 @@ def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, opt
         },
         too_few=() if judged else ("worst_listener",),
         details=tuple(_line(one) for one in sorted(sample.listeners, key=lambda one: -one.utilisation_percent)),
-        findings=advice.find(sample, rates, ("accept_queues",)),
+        find=partial(advice.find, sample, rates, ("accept_queues",)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 from typing import NoReturn
 
 from tcptide import advice
@@ -59,15 +60,17 @@ def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, opt
         },
         maxima={"worst_destination_ports": ports.capacity, "capacity": ports.size, "barred_ports": ports.size},
         details=tuple(_lists(ports)),
-        findings=advice.find(sample, rates, ("ports",)),
+        find=partial(advice.find, sample, rates, ("ports",)),
     )
 
 
 def _fullest(worst: Destination | None, ports: Ports) -> Phrase:
     if worst is None and ports.capacity:
+        if 2 * ports.barred > ports.size:
+            return Phrase(f"{ports.barred} of {ports.size} ports barred, none of the rest in use")
         return Phrase("no ephemeral port in use", f" (0/{ports.capacity})")
     if worst is None:
-        return Phrase(f"no port left for connect(): all {ports.size} barred by listeners and bind()")
+        return Phrase("no port left for connect()", f": all {ports.size} barred by listeners and bind()")
     return Phrase(
         f"{percent(worst.utilisation_percent)} of ports to {_name(worst)} used",
         f" ({worst.ports_used}/{ports.capacity})",

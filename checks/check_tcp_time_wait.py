@@ -1,6 +1,7 @@
 """How full the kernel's TIME_WAIT table is, and how fast it turns over."""
 
 from argparse import Namespace
+from functools import partial
 from typing import NoReturn
 
 from tcptide import advice, usage
@@ -51,7 +52,7 @@ def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, opt
             "overflows_per_second": Phrase(f"{number(overflows)} TIME_WAIT/s cut short by the limit"),
         },
         maxima={"time_wait": limit},
-        findings=advice.find(sample, rates, ("time_wait",)),
+        find=partial(advice.find, sample, rates, ("time_wait",)),
         unknown=None if used else "net.ipv4.tcp_max_tw_buckets cannot be read",
     )
 

@@ -1,11 +1,14 @@
 """Whether samples are still taken: watches the watcher, and looks at nothing but the state."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 from itertools import pairwise
+from math import inf
 from typing import NamedTuple, NoReturn
 
 from tcptide import statefiles
 from tcptide.errors import NoDataError
+from tcptide.findings import Severity
 from tcptide.model import Finding, Point
 from tcptide.store import Reader
 from tcptide.text import duration, percent, plural
@@ -24,7 +27,8 @@ SPEC = CheckSpec(
     metrics=(
         Metric("sample_age_seconds", "s", "time since the newest history row began"),
         spec.percent(
-            "gap_percent", f"part of the last 24 hours without samples (pauses over {GAP_INTERVALS} intervals)"
+            "gap_percent",
+            f"part of the last 24 hours, or since the first sample, in pauses of over {GAP_INTERVALS} intervals",
         ),
         Metric("state_bytes", "B", "size of the database"),
         Metric("damaged_files", "", "databases that were set aside as damaged"),
@@ -40,7 +44,7 @@ class State(NamedTuple):
     wall_seconds: float  # now
     boottime_seconds: float  # now
     interval_seconds: float  # between two rows, as configured
-    points: tuple[Point, ...]  # of the last 24 hours, or the newest alone; in the order they were stored
+    points: tuple[Point, ...]  # of the last 24 hours, and the one before them; in the order they were stored
     size_bytes: int
     damaged_files: tuple[str, ...]
     sources: tuple[str, ...]
@@ -48,12 +52,18 @@ class State(NamedTuple):
 
 def judge(state: State, options: Namespace) -> Judged:
     """Samples that have stopped, or keep stopping, make every other check blind to what changes."""
-    age, gap = age_seconds(state), gap_percent(state)
+    age, gap, window = age_seconds(state), gap_percent(state), window_seconds(state)
+    samples = sum(point.wall_seconds >= state.wall_seconds - window for point in state.points)
     damaged = len(state.damaged_files)
-    rows = plural(len(state.points), "sample")
-    stopped = age > GAP_INTERVALS * state.interval_seconds
+
+    def find(severity: Severity) -> Iterator[Finding]:
+        if level := severity("tcptide", "sample_age_seconds", age):
+            values = {"age_seconds": age, "gap_percent": gap, "samples": samples, "window_seconds": window}
+            yield Finding("sampling_stopped", level, "host", values)
+
+    rows = f"{plural(samples, 'sample')} in {duration(window)}"
     return Judged(
-        summary=Phrase(f"last sample {duration(age)} ago", f", {rows} in 24 h, {percent(gap)} missing"),
+        summary=Phrase(f"last sample {duration(age)} ago", f", {rows}, {percent(gap)} missing"),
         values={
             "sample_age_seconds": age,
             "gap_percent": gap,
@@ -62,17 +72,13 @@ def judge(state: State, options: Namespace) -> Judged:
         },
         phrases={
             "sample_age_seconds": Phrase(f"no sample for {duration(age)}"),
-            "gap_percent": Phrase(f"{percent(gap)} of the last 24 h without samples"),
+            "gap_percent": Phrase(f"{percent(gap)} of the last {duration(window)} without samples"),
             "state_bytes": Phrase(f"the state has {state.size_bytes / 1e6:.1f} MB"),
             "damaged_files": Phrase(plural(damaged, "damaged database")),
         },
         details=(f"sources: {', '.join(state.sources)}", *(f"damaged: {name}" for name in state.damaged_files)),
-        findings=(_stopped(age, gap, len(state.points)),) if stopped else (),
+        find=find,
     )
-
-
-def _stopped(age: float, gap: float, samples: int) -> Finding:
-    return Finding("sampling_stopped", 1, "host", {"age_seconds": age, "gap_percent": gap, "samples": samples})
 
 
 def age_seconds(state: State) -> float:
@@ -83,16 +89,23 @@ def age_seconds(state: State) -> float:
     return max(0.0, state.wall_seconds - newest.wall_seconds)
 
 
+def window_seconds(state: State) -> float:
+    """What is judged: the last 24 hours, or the time since the first sample ever."""
+    return min(WINDOW_SECONDS, max(0.0, state.wall_seconds - state.points[0].wall_seconds))
+
+
 def gap_percent(state: State) -> float:
-    """Pauses of the time since the first of the points; a host that is off takes no samples, so that is no pause."""
-    ends = [(point.boot_id, point.boottime_seconds) for point in state.points]
-    ends.append((state.boot_id, state.boottime_seconds))
-    spans = [
-        later - earlier if same == boot else (later if boot == state.boot_id else 0.0)
-        for (same, earlier), (boot, later) in pairwise(ends)
-    ]
-    missing = sum(span for span in spans if span > GAP_INTERVALS * state.interval_seconds)
-    return 100 * missing / sum(spans) if sum(spans) else 0.0
+    """Pauses of the window; a host that is off takes no samples, so that is no pause."""
+    ends = [(point.boot_id, point.boottime_seconds, point.wall_seconds) for point in state.points]
+    ends.append((state.boot_id, state.boottime_seconds, state.wall_seconds))
+    whole = missing = 0.0
+    for (same, earlier, _), (boot, later, wall) in pairwise(ends):
+        span = later - earlier if same == boot else (later if boot == state.boot_id else 0.0)
+        inside = min(span, max(0.0, wall - (state.wall_seconds - WINDOW_SECONDS)))
+        whole += inside
+        if span > GAP_INTERVALS * state.interval_seconds:
+            missing += inside
+    return 100 * missing / whole if whole else 0.0
 
 
 def _ask(context: Context, max_age_seconds: float) -> Answer:
@@ -100,7 +113,9 @@ def _ask(context: Context, max_age_seconds: float) -> Answer:
     with Reader(context.directory) as reader:
         sources = reader.sources()
         newest = reader.latest(context.source)
-        points = reader.points(context.source, wall - WINDOW_SECONDS, wall) or reader.recent(context.source, 1)
+        before = reader.before(context.source, wall - WINDOW_SECONDS)
+        inside = reader.points(context.source, wall - WINDOW_SECONDS, inf)  # a clock that was set back hides no row
+    points = inside if before is None else [before, *inside]
     if not points:
         known = ", ".join(source.name for source in sources) or "nothing"
         raise NoDataError(f"{context.directory}: no samples of {context.source}, only of {known}")

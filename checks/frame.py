@@ -5,14 +5,12 @@ A check is a CheckSpec, a pure judge, and a main that hands both to `run`.
 
 import gc
 import os
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from types import FrameType
 from typing import NamedTuple, NoReturn
 
-from tcptide import config, history, privacy, snapshot, statefiles, trends
+from tcptide import alarm, config, history, privacy, snapshot, statefiles, trends
 from tcptide.clock import SYSTEM, Clock
 from tcptide.config import Config
 from tcptide.errors import StoreError, TcptideError
@@ -51,10 +49,6 @@ class Context(NamedTuple):
 Ask = Callable[[Context, float], Answer]
 
 
-class _Timeout(BaseException):
-    """The alarm rang; no Exception, so that nothing on the way takes it for an error of its own."""
-
-
 def run(spec: CheckSpec, ask: Ask) -> NoReturn:
     """Run a check as an executable, to the end of the process. Whatever goes wrong is one UNKNOWN line."""
     gc.disable()  # there will be nothing to collect in so short a life
@@ -65,8 +59,8 @@ def run(spec: CheckSpec, ask: Ask) -> NoReturn:
         text, state = _judged(spec, ask, chosen)
     except command_line.HelpAsked as asked:
         text, state = str(asked), UNKNOWN
-    except (Exception, KeyboardInterrupt, _Timeout) as error:
-        _set_alarm(0)
+    except (Exception, KeyboardInterrupt, alarm.Timeout) as error:
+        alarm.stop()
         text, state = output.failure(spec, _reason(error), chosen.output), UNKNOWN
         if chosen.verbose > 2 and chosen.output == "text":
             text += _traceback(error)
@@ -133,10 +127,10 @@ def _rates(context: Context, point: Point) -> Rates:
 
 
 def _judged(spec: CheckSpec, ask: Ask, options: Namespace) -> tuple[str, int]:
-    _set_alarm(options.timeout or command_line.DEFAULTS.timeout_seconds)
+    _ring_after(options.timeout or command_line.DEFAULTS.timeout_seconds)
     settings = config.load(options.config, os.environ)
     timeout_seconds = options.timeout or settings.timeout_seconds
-    _set_alarm(timeout_seconds)
+    _ring_after(timeout_seconds)
     thresholds = ranges.resolve(spec, options.warning, options.critical, settings)
     proc = ProcFs()
     context = Context(
@@ -153,14 +147,14 @@ def _judged(spec: CheckSpec, ask: Ask, options: Namespace) -> tuple[str, int]:
     outcome = ranges.evaluate(spec, found.judged, thresholds)
     try:
         if outcome.state in (WARNING, CRITICAL) and (found.age_seconds or 0.0) > snapshot.ALARM_AGE_SECONDS:
-            found = ask(context, 0.0)
+            found = ask(context, snapshot.ALARM_AGE_SECONDS)
             outcome = ranges.evaluate(spec, found.judged, thresholds)
         if options.record:
             _record(context, found, outcome)
-    except (TcptideError, _Timeout) as error:  # what was found is still true
-        _set_alarm(0)
+    except (TcptideError, alarm.Timeout) as error:  # what was found is still true
+        alarm.stop()
         found = found._replace(notices=(*found.notices, str(error)))
-    _set_alarm(0)
+    alarm.stop()
     if options.output == "json":
         return output.as_json(spec, found, outcome, thresholds), outcome.state
     return output.plain(spec, found, outcome, thresholds, options.verbose), outcome.state
@@ -172,7 +166,7 @@ def _record(context: Context, found: Answer, outcome: Outcome) -> None:
 
     if found.sample is None:
         raise StoreError("not recorded: no sample")
-    finding = found.judged.findings[0] if outcome.breaches and found.judged.findings else None
+    finding = outcome.cause
     try:
         history.record(
             context.directory,
@@ -188,25 +182,14 @@ def _record(context: Context, found: Answer, outcome: Outcome) -> None:
         raise StoreError(f"not recorded: {error}") from None
 
 
-def _set_alarm(seconds: float) -> None:
-    """0: none."""
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise _Timeout(f"no answer within {seconds:g} s")
-
-    signal.signal(signal.SIGALRM, ring)
-    # Again and again: an exception that is raised in a destructor is lost.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
-
-
 def _reason(error: BaseException) -> str:
     if isinstance(error, command_line.UsageError):
         return f"usage: {error}; see --help"
-    if isinstance(error, TcptideError | _Timeout):
-        return str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    return f"{type(error).__name__}: {error} (-vvv shows where)"
+    return alarm.reason(error)
+
+
+def _ring_after(seconds: float) -> None:
+    alarm.ring_after(seconds, f"no answer within {seconds:g} s")
 
 
 def _traceback(error: BaseException) -> str:

@@ -114,7 +114,7 @@ def _long_output(answer: Answer, outcome: Outcome, verbose: int) -> Iterable[str
     for breach in outcome.breaches[1:]:
         yield f"{STATES[breach.state]}: {breach.phrase}"
     yield from answer.judged.details
-    for finding in answer.judged.findings:
+    for finding in outcome.findings:
         words = advice.render(finding)
         yield f"{words.what}: {words.evidence}"
         yield f"-> {words.next_step}"
@@ -159,7 +159,7 @@ def as_json(spec: CheckSpec, answer: Answer, outcome: Outcome, thresholds: Mappi
         "breaches": [_breach(breach) for breach in outcome.breaches],
         "metrics": metrics,
         "details": list(judged.details),
-        "findings": [{**finding._asdict(), **advice.render(finding)._asdict()} for finding in judged.findings],
+        "findings": [{**finding._asdict(), **advice.render(finding)._asdict()} for finding in outcome.findings],
         "notices": [*answer.marks, *answer.notices],
         "sample": None
         if sample is None

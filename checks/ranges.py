@@ -1,10 +1,14 @@
 """Which value is bad: thresholds from options, configuration file and defaults, in this order, per metric."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tcptide import levels
 from tcptide.config import Config, check_range
 from tcptide.errors import ConfigError
+from tcptide.findings import EXPLAINS
+from tcptide.model import Finding
+from tcptide.text import duration, number, percent
 
 from .nagios import Range
 from .options import UsageError
@@ -12,6 +16,7 @@ from .spec import CheckSpec, Judged, Metric, Phrase
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)  # the exit codes
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+RANGE_CHARACTERS = 40  # int() refuses thousands of digits
 
 
 class Thresholds(NamedTuple):
@@ -25,6 +30,11 @@ class Thresholds(NamedTuple):
         if self.critical is not None and not self.critical.match(value):
             return CRITICAL
         return WARNING if self.warning is not None and not self.warning.match(value) else OK
+
+    def excess(self, value: float) -> int:
+        """The same where it is too much; what is too little is OK."""
+        upper = (None if each is None or (not each.invert and value < each.start) else each for each in self)
+        return Thresholds(*upper).state(value)
 
 
 class Breach(NamedTuple):
@@ -40,6 +50,14 @@ class Outcome(NamedTuple):
 
     state: int
     breaches: tuple[Breach, ...]
+    findings: tuple[Finding, ...] = ()  # those that explain the breaches in their order, then notes
+
+    @property
+    def cause(self) -> Finding | None:
+        """What explains the worst breach."""
+        if not self.breaches or not self.findings:
+            return None
+        return self.findings[0] if self.breaches[0].metric.label in EXPLAINS[self.findings[0].code] else None
 
 
 def resolve(
@@ -50,11 +68,11 @@ def resolve(
     `warnings` and `criticals` are what -w and -c were given, `[METRIC=]RANGE`. Raises UsageError that names option and
     value, ConfigError that names file, key and value.
     """
-    levels = []
+    ranges = []
     for level, flag, given in ((0, "-w", warnings), (1, "-c", criticals)):
         texts = _defaults(spec, level) | _filed(spec, level, config) | _given(spec, flag, given)
-        levels.append({label: Range(text.replace("%", "")) for label, text in texts.items() if text})
-    warning, critical = levels
+        ranges.append({label: Range(text.replace("%", "")) for label, text in texts.items() if text})
+    warning, critical = ranges
     return {metric.label: Thresholds(warning.get(metric.label), critical.get(metric.label)) for metric in spec.metrics}
 
 
@@ -65,12 +83,12 @@ def _defaults(spec: CheckSpec, level: int) -> dict[str, str]:
 
 def _filed(spec: CheckSpec, level: int, config: Config) -> dict[str, str]:
     texts = {}
-    for (check, label), levels in config.thresholds.items():
-        text = levels[level]
+    for (check, label), given in config.thresholds.items():
+        text = given[level]
         if check == spec.key and text is not None:
             problem = _problem(spec, label, text)
             if problem:
-                key = f"checks.{check}.{('warning', 'critical')[level]}.{label}"
+                key = f"checks.{check}.{('warning', 'critical')[level]}.{label:.60}"
                 raise ConfigError(f"{config.path}: {key}: {problem}")
             texts[label] = text
     return texts
@@ -83,7 +101,7 @@ def _given(spec: CheckSpec, flag: str, given: Iterable[str]) -> dict[str, str]:
         label = label if named else spec.metrics[0].label
         problem = _problem(spec, label, text) if text or named else "'' is not a range"
         if problem:
-            raise UsageError(f"{flag} {argument}: {problem}")
+            raise UsageError(f"{flag} {argument:.60}: {problem}")
         texts[label] = text
     return texts
 
@@ -92,7 +110,9 @@ def _problem(spec: CheckSpec, label: str, text: str) -> str | None:
     """What is wrong with a range for a metric; an empty one clears the default."""
     units = {metric.label: metric.unit for metric in spec.metrics}
     if label not in units:
-        return f"{label!r} is no metric of {spec.name}; known: {', '.join(units)}"
+        return f"{label!r:.60} is no metric of {spec.name}; known: {', '.join(units)}"
+    if len(text) > RANGE_CHARACTERS:
+        return f"has over {RANGE_CHARACTERS} characters"
     wrong = check_range(text, percent=units[label] == "%") if text else None
     return f"{text!r} {wrong}" if wrong else None
 
@@ -106,22 +126,44 @@ def evaluate(spec: CheckSpec, judged: Judged, thresholds: Mapping[str, Threshold
             continue
         state = thresholds[metric.label].state(value)
         if state != OK:
-            phrase = judged.phrases.get(
-                metric.label, Phrase(f"{metric.label} {digits(value, metric.unit)}{metric.unit}")
-            )
-            if not phrase.detail:
-                phrase = phrase._replace(detail=f" ({_limit(thresholds[metric.label][state - 1], metric.unit)})")
+            words = f"{metric.label} {digits(value, metric.unit)}{metric.unit}"
+            phrase = judged.phrases.get(metric.label, Phrase(words))
+            limit = thresholds[metric.label][state - 1]
+            if not phrase.detail or limit != (False, 0, spec.levels(metric.label)[state - 1]):
+                phrase = phrase._replace(detail=_with_limit(phrase.detail, value, limit, metric.unit))
             breaches.append(Breach(metric, state, phrase))
     breaches.sort(key=lambda breach: -breach.state)
-    if breaches:
-        return Outcome(breaches[0].state, tuple(breaches))
-    return Outcome(OK if judged.unknown is None else UNKNOWN, ())
+    state = breaches[0].state if breaches else OK if judged.unknown is None else UNKNOWN
+    return Outcome(state, tuple(breaches), _findings(spec, judged, thresholds, breaches))
 
 
-def _limit(threshold: Any, unit: str) -> str:
-    text = str(threshold)
-    plain = not threshold.invert and threshold.start == 0
-    return f"limit {text}{unit}" if plain else f"allowed {text}"
+def _findings(
+    spec: CheckSpec, judged: Judged, thresholds: Mapping[str, Thresholds], breaches: Sequence[Breach]
+) -> tuple[Finding, ...]:
+    """What is wrong by the thresholds in force: as severe as the worst breach that it explains, else a note."""
+
+    def severity(check: str, label: str, value: float) -> int:
+        return thresholds[label].excess(value) if check == spec.key else levels.severity(check, label, value)
+
+    def explained(finding: Finding) -> int:
+        places = (place for place, breach in enumerate(breaches) if breach.metric.label in EXPLAINS[finding.code])
+        return next(places, len(breaches))
+
+    found = sorted(judged.find(severity), key=explained)
+    states = [*(breach.state for breach in breaches), OK]
+    return tuple(finding._replace(severity=states[explained(finding)]) for finding in found)
+
+
+def _with_limit(detail: str, value: float, threshold: Any, unit: str) -> str:
+    """The detail with the limit; with the exact value too where both would read the same."""
+    say = {"%": percent, "s": duration}.get(unit, number)
+    if threshold.invert or threshold.start != 0 or value < 0:
+        limit = f"allowed {threshold}"
+    elif say(value) == say(threshold.end):
+        limit = f"{digits(value, unit)}{unit}, limit {threshold}{unit}"
+    else:
+        limit = f"limit {duration(threshold.end) if unit == 's' else f'{threshold}{unit}'}"
+    return f"{detail[:-1]}, {limit})" if detail.endswith(")") else f"{detail} ({limit})"
 
 
 def digits(value: float, unit: str = "") -> str:

@@ -3,10 +3,11 @@
 A CheckSpec is the only source of the parser, of the help and of whatever else names a check's metrics and options.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tcptide import levels
+from tcptide.findings import Severity
 from tcptide.model import Finding, Forecast
 from tcptide.text import interval
 
@@ -82,7 +83,7 @@ class Judged(NamedTuple):
     maxima: Mapping[str, float | None] = {}  # by label, where only the sample knows it
     too_few: Collection[str] = ()  # labels whose value rests on too little to raise a state
     details: tuple[str, ...] = ()  # the top lists that explain the numbers
-    findings: tuple[Finding, ...] = ()
+    find: Callable[[Severity], Iterable[Finding]] = lambda severity: ()  # what is wrong, by the thresholds in force
     unknown: str | None = None  # why the headline cannot be known: UNKNOWN, unless something else is worse
 
 

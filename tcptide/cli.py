@@ -5,25 +5,19 @@ Exit status: 0 done, 1 failed, 2 called or configured wrongly. An error is one l
 
 import argparse
 import os
-import signal
 import sys
-from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
-from tcptide import __version__, config, statefiles
-from tcptide.clock import SystemClock
+from tcptide import __version__, alarm, config, statefiles
+from tcptide.clock import SYSTEM, Clock
 from tcptide.config import Config
-from tcptide.errors import ConfigError, StoreError, TcptideError
+from tcptide.errors import ConfigError, StoreError
 from tcptide.text import one_line
 
 #: Of `tcptide sample`; a scheduler starts the next one after 60.
 TIMEOUT_SECONDS = 30.0
 
 _HELP_COLUMNS = 79
-
-
-class _Timeout(BaseException):
-    """The alarm rang; no Exception, so that nothing on the way takes it for an error of its own."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,7 +38,7 @@ class Context(NamedTuple):
     options: argparse.Namespace
     config: Config
     directory: str  # of the state
-    clock: SystemClock
+    clock: Clock
 
 
 def main() -> int:
@@ -53,14 +47,14 @@ def main() -> int:
     try:
         status = _run(options)
         print(end="", flush=True)
-    except (Exception, KeyboardInterrupt, _Timeout) as error:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    except (Exception, KeyboardInterrupt, alarm.Timeout) as error:
+        alarm.stop()
         if isinstance(
             error, OSError
         ):  # of stdout, others have become a TcptideError: what is buffered would fail again
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(error, BrokenPipeError):
-            print(f"tcptide {options.command}: {one_line(_reason(error))}", file=sys.stderr)
+            print(f"tcptide {options.command}: {one_line(alarm.reason(error))}", file=sys.stderr)
         if options.verbose > 2:
             import traceback
 
@@ -71,14 +65,14 @@ def main() -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if options.command == "sample":
-        _set_alarm(TIMEOUT_SECONDS)
+        alarm.ring_after(TIMEOUT_SECONDS, f"no sample within {TIMEOUT_SECONDS:g} s")
     if options.command == "doctor":
         from tcptide import doctor
 
         return doctor.run(options)
     settings = config.load(options.config, os.environ)
     directory = statefiles.state_directory(options.state_dir, os.environ, settings.state_dir)
-    context = Context(options, settings, directory, SystemClock())
+    context = Context(options, settings, directory, SYSTEM)
     return {"sample": sample, "migrate": migrate, "simulate": simulate}[options.command](context)
 
 
@@ -109,7 +103,7 @@ def sample(context: Context) -> int:
         retention=settings.retention,
         migrate=True,
     )
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    alarm.stop()
     for notice in look.notices:
         print(f"tcptide sample: {one_line(notice)}", file=sys.stderr)
     if not look.stored:
@@ -176,23 +170,6 @@ def simulate(context: Context) -> int:
     return 0
 
 
-def _set_alarm(seconds: float) -> None:
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise _Timeout(f"no sample within {seconds:g} s")
-
-    signal.signal(signal.SIGALRM, ring)
-    # Once more every half second: an exception that is raised in a destructor is lost.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, TcptideError | _Timeout):
-        return str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    return f"{type(error).__name__}: {error} (-vvv shows where)"
-
-
 def _parser() -> _Parser:
     common = _Parser(add_help=False)
     _add_version(common)
@@ -252,11 +229,11 @@ def _time(text: str) -> float:
 
     try:
         if text.isdecimal():
-            return float(text)
+            return datetime.fromtimestamp(int(text), UTC).timestamp()
         given = datetime.fromisoformat(text)
-    except ValueError:
+        return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, OSError):  # the last two: beyond the year 9999
         raise argparse.ArgumentTypeError(f"{text!r} is not a time") from None
-    return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 
 def _incidents(text: str) -> list[str]:

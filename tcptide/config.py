@@ -23,7 +23,7 @@ class Retention(NamedTuple):
 
 
 class Privacy(NamedTuple):
-    """What may be stored and shown; holds for every output."""
+    """What every output may show. Remote addresses are stored whole; process names only if they may be shown."""
 
     remote_addresses: str = "full"  # 'full', 'masked' (/24, /48) or 'none'
     processes: bool = True
@@ -92,7 +92,7 @@ def _absolute_path(value: Any) -> str:
 
 KEYS: tuple[Key, ...] = (
     Key("state_dir", _absolute_path, "directory of the state, instead of the one that is found"),
-    Key("interval_seconds", _number(1, 900), "time between two history rows"),
+    Key("interval_seconds", _number(1, 300), "time between two history rows"),
     Key("max_age_seconds", _number(0, 900), "a check uses a sample of at most this age, else it looks itself"),
     Key("timeout_seconds", _number(1, 300), "a check that takes longer answers UNKNOWN"),
     Key("retention.raw_days", _whole_number(1, 400), "history rows and top lists with addresses are kept this long"),

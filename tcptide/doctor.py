@@ -2,12 +2,13 @@
 
 import argparse
 import os
+import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 
 from tcptide import __version__, config, doctor_state
-from tcptide.clock import SystemClock
+from tcptide.clock import SYSTEM
 from tcptide.config import Config
 from tcptide.doctor_item import NOTE, OK, PROBLEM, Item, Patient
 from tcptide.errors import ConfigError, TcptideError
@@ -34,8 +35,8 @@ def run(options: argparse.Namespace) -> int:
     proc = ProcFs()
     settings, first = _configuration(options.config)
     source = options.source or netns.source_name(proc)
-    program = os.path.abspath(sys.argv[0])
-    patient = Patient(proc, SystemClock(), os.environ, options.state_dir, settings, source, program, SCHEDULES)
+    sampler = sampler_command(options, os.environ)
+    patient = Patient(proc, SYSTEM, os.environ, options.state_dir, settings, source, sampler, SCHEDULES)
     items = [*first, *examine(patient)]
     if options.json:
         import json
@@ -45,6 +46,17 @@ def run(options: argparse.Namespace) -> int:
         for item in items:
             print(one_line(str(item)))
     return int(any(item.state == PROBLEM for item in items))
+
+
+def sampler_command(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
+    """`tcptide sample` with what was named for this run, in whatever directory and environment it will be run."""
+    words = [os.path.abspath(sys.argv[0]), "sample"]
+    state_dir = options.state_dir or environ.get("TCPTIDE_STATE_DIR")
+    file = options.config or environ.get(config.ENVIRONMENT_VARIABLE)
+    for option, value in (("--state-dir", state_dir), ("--config", file)):
+        words += [option, os.path.abspath(value)] if value else []
+    words += ["--source", options.source] if options.source else []
+    return shlex.join(words)
 
 
 def examine(patient: Patient) -> Iterator[Item]:
@@ -148,12 +160,14 @@ def _schedule(patient: Patient) -> Item:
         for line in lines:
             if "tcptide sample" in line and not line.startswith("#"):
                 return Item(OK, "schedule", f"{path}: {line}")
-    try:
-        owner = processes.user_name(os.stat(patient.directory).st_uid)
-    except OSError:
-        owner = "nagios"
-    fix = f"echo '* * * * * {owner} {patient.program} sample' > /etc/cron.d/tcptide"
-    return Item(NOTE, "schedule", "no cron line, no timer: samples are taken when checks run", fix)
+    caller = os.geteuid()
+    seen = f" that {processes.user_name(caller)} may read" if caller else ""
+    text = f"no cron line or timer{seen}: samples are taken when checks run"
+    if patient.agent is None:
+        return Item(NOTE, "schedule", text)
+    command = patient.sampler.replace("%", r"\%")  # to cron a % ends the command
+    entry = f"* * * * * {patient.agent.pw_name} {command}"
+    return Item(NOTE, "schedule", text, f"echo {shlex.quote(entry)} > /etc/cron.d/tcptide")
 
 
 def _files(places: Iterable[str]) -> Iterator[str]:
@@ -169,6 +183,6 @@ def _files(places: Iterable[str]) -> Iterator[str]:
 def _report() -> Item:
     missing = [name for name in _REPORT_MODULES if find_spec(name) is None]
     if missing:
-        fix = "pip install 'tcptide[report]' on the machine that reports"
+        fix = "install the extra tcptide[report] on the machine that reports"
         return Item(NOTE, "report", f"tcptide-report lacks {', '.join(missing)}", fix)
     return Item(OK, "report", f"has {', '.join(_REPORT_MODULES)}")

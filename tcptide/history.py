@@ -9,7 +9,7 @@ from tcptide.clock import Clock
 from tcptide.config import Retention
 from tcptide.model import Origin, Point, Sample, Verdict
 from tcptide.store import DamagedError
-from tcptide.writer import Writer
+from tcptide.writer import PRUNE_EVERY, Writer
 
 #: A row is due after this share of the interval, so that a scheduler's jitter doesn't halve the history.
 _DUE_SHARE = 0.75
@@ -41,9 +41,9 @@ def append(
     """Keep a sample as its source's latest, and as a history row if one is due; returns whether it is a row now.
 
     A row is due when 0.75 of the interval has passed since the last one, or the machine has booted. If it begins
-    another quarter of an hour the quarter of the row before it is rolled up from raw rows, and a slice of what is
-    older than the retention is deleted. All in one transaction: a row never lacks its verdict, nor a quarter its
-    rollup. Raises StateError, and then nothing of it is kept.
+    another quarter of an hour the quarter of the row before it is rolled up from raw rows. Then, and after every 50
+    rows, a slice of what is older than the retention is deleted. All in one transaction: a row never lacks its
+    verdict, nor a quarter its rollup. Raises StateError, and then nothing of it is kept.
     """
     with writer.transaction():
         source_id = writer.source_id(sample.origin)
@@ -91,13 +91,14 @@ def _add_row(
     row = writer.insert(source_id, sample)
     if advance is not None:
         writer.set_verdict(row, advance(writer, row))
-    if previous is not None:
-        quarter = trends.quarter_of(previous.wall_seconds)
-        if quarter != trends.quarter_of(row.wall_seconds):
-            points = writer.around_quarter(source_id, quarter)
-            writer.put_rollups(source_id, trends.roll_up(quarter, points, interval_seconds))
-            raw, rollups, events = (row.wall_seconds - days * _DAY_SECONDS for days in retention)
-            writer.prune(raw, rollups, events)
+    quarter = None if previous is None else trends.quarter_of(previous.wall_seconds)
+    ended = quarter is not None and quarter != trends.quarter_of(row.wall_seconds)
+    if quarter is not None and ended:
+        points = writer.around_quarter(source_id, quarter)
+        writer.put_rollups(source_id, trends.roll_up(quarter, points, interval_seconds))
+    if ended or (row.id is not None and row.id % PRUNE_EVERY == 0):
+        raw, rollups, events = (row.wall_seconds - days * _DAY_SECONDS for days in retention)
+        writer.prune(raw, rollups, events)
     return True
 
 

@@ -43,3 +43,13 @@ MINIMUM_WAITING = 8  # connections in an accept queue, for worst_listener; none 
 def of(check: str, metric: str) -> Levels:
     """The defaults of a metric; NONE where there are none."""
     return DEFAULTS.get((check, metric), NONE)
+
+
+def severity(check: str, metric: str, value: float | None) -> int:
+    """0 within the defaults or not seen, 1 above warning, 2 above critical."""
+    warning, critical = of(check, metric)
+    if value is None:
+        return 0
+    if critical is not None and value > critical:
+        return 2
+    return int(warning is not None and value > warning)

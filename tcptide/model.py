@@ -208,3 +208,45 @@ class Look(NamedTuple):
     sample: Sample
     stored: bool  # the state holds this sample
     notices: tuple[str, ...]  # e.g. 'no history: /var/lib/tcptide: Permission denied'
+
+
+class Source(NamedTuple):
+    """The host or one network namespace."""
+
+    name: str
+    hostname: str
+    simulated: bool
+
+
+class Rollup(NamedTuple):
+    """One statistic over a quarter of an hour; counters as per-second rates. `values` has one entry for each Series."""
+
+    statistic: str  # 'min', 'mean', 'max' or 'p95'
+    quarter: int  # wall clock seconds // 900
+    samples: int
+    covered_seconds: float  # of the quarter's 900, those that samples stand for
+    values: Mapping[str, float | None]
+
+
+class Standing(NamedTuple):
+    """What is the case now, for one recorded service."""
+
+    name: str
+    state: int  # 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    since_seconds: float  # wall clock
+    seen_seconds: float  # wall clock of the last record
+    code: str | None  # of the worst finding
+
+
+class Event(NamedTuple):
+    """A change of state that was recorded."""
+
+    id: int
+    wall_seconds: float
+    name: str  # the service's
+    kind: str  # 'threshold', 'pattern' or 'forecast'
+    old: int | None  # None: nothing was recorded before
+    new: int
+    code: str | None
+    message: str
+    finding: str | None  # JSON: code and values, not prose

@@ -1,12 +1,13 @@
-"""What the database holds: its tables as SQL, made from SERIES, and the rows that are not a Sample or a Point.
+"""What the database holds: its tables as SQL, made from SERIES.
 
 An upgrade only adds tables or columns, so migrating means making what is missing. VERSION counts them: raise it
 whenever a table or a Series is added. `sample` is the history, `latest` a cache of the newest look of each source.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from tcptide.model import Rollup as Rollup
+from tcptide.model import Source as Source
 from tcptide.series import SERIES
 
 #: 1: the first.
@@ -22,48 +23,6 @@ STATISTICS = ("min", "mean", "max", "p95")
 
 #: Seconds of a rollup: a quarter of an hour of UTC, since local days begin at +5:30 and +5:45 as well.
 QUARTER_SECONDS = 900
-
-
-class Source(NamedTuple):
-    """The host or one network namespace."""
-
-    name: str
-    hostname: str
-    simulated: bool
-
-
-class Rollup(NamedTuple):
-    """One statistic over a quarter of an hour; counters as per-second rates. `values` has one entry for each Series."""
-
-    statistic: str  # 'min', 'mean', 'max' or 'p95'
-    quarter: int  # wall clock seconds // 900
-    samples: int
-    covered_seconds: float  # of the quarter's 900, those that samples stand for
-    values: Mapping[str, float | None]
-
-
-class Standing(NamedTuple):
-    """What is the case now, for one recorded service."""
-
-    name: str
-    state: int  # 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
-    since_seconds: float  # wall clock
-    seen_seconds: float  # wall clock of the last record
-    code: str | None  # of the worst finding
-
-
-class Event(NamedTuple):
-    """A change of state that was recorded."""
-
-    id: int
-    wall_seconds: float
-    name: str  # the service's
-    kind: str  # 'threshold', 'pattern' or 'forecast'
-    old: int | None  # None: nothing was recorded before
-    new: int
-    code: str | None
-    message: str
-    finding: str | None  # JSON: code and values, not prose
 
 
 def _series(table: str) -> list[str]:

@@ -261,7 +261,7 @@ def _listeners(queues: Mapping[int, int]) -> tuple[Listener, ...]:
 
 def _holders(visiting: int, states: Mapping[str, int]) -> tuple[Holder, ...]:
     """TIME_WAIT and SYN_RECV belong to nobody: the kernel keeps no owner for them."""
-    server = {"ESTABLISHED": visiting, "FIN_WAIT2": states["FIN_WAIT2"], "LISTEN": 4}
+    server = {"ESTABLISHED": visiting, "FIN_WAIT2": states["FIN_WAIT2"]}
     client = {"ESTABLISHED": sum(POOLED.values()), "CLOSE_WAIT": states["CLOSE_WAIT"]}
     owners = (("www-data", "nginx.service", "nginx"), ("app", "app.service", "python3"))
     return tuple(

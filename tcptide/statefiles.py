@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 
 from tcptide.clock import Clock
 from tcptide.errors import StoreError
+from tcptide.kernel.processes import user_name
 
 #: Used when it exists; made by whoever installs tcptide, never by a check.
 SYSTEM_DIRECTORY = "/var/lib/tcptide"
@@ -75,16 +76,6 @@ def _home_of_user() -> list[str]:
         return []
 
 
-def user_name(uid: int) -> str:
-    """The name of a user, or 'uid 1234'."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
 @contextmanager
 def _reasons(path: str) -> Iterator[None]:
     try:
@@ -99,9 +90,10 @@ def _as_user(path: str, uid: int, gid: int) -> Iterator[None]:
     if os.geteuid() != 0 or uid == 0:
         yield
         return
-    own_group = os.getegid()
+    own_group, own_groups = os.getegid(), os.getgroups()
     try:
         try:
+            os.setgroups(_groups(uid, gid))
             os.setegid(gid)
             os.seteuid(uid)
         except OSError as error:
@@ -111,6 +103,18 @@ def _as_user(path: str, uid: int, gid: int) -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(own_group)
+        if os.getgroups() != own_groups:
+            os.setgroups(own_groups)
+
+
+def _groups(uid: int, gid: int) -> list[int]:
+    """The group and the user's own: they may be what lets it through to its directory."""
+    import pwd
+
+    try:
+        return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:
+        return [gid]
 
 
 @contextmanager

@@ -16,10 +16,9 @@ from typing import Any, Self
 
 from tcptide import codec, schema, statefiles
 from tcptide.errors import StoreError
-from tcptide.model import Point, Sample
-from tcptide.schema import Event, Rollup, Source, Standing
+from tcptide.model import Event, Point, Rollup, Sample, Source, Standing
 from tcptide.series import NAMES
-from tcptide.statefiles import DATABASE, StateError, damaged_files, size_bytes, state_directory
+from tcptide.statefiles import DATABASE, StateError
 
 __all__ = [
     "DamagedError",
@@ -28,9 +27,6 @@ __all__ = [
     "OlderSchemaError",
     "Reader",
     "StateError",
-    "damaged_files",
-    "size_bytes",
-    "state_directory",
 ]
 
 #: No wait inside SQLite may outlast this: signals, and so the alarm of -t, are not handled meanwhile.
@@ -144,6 +140,12 @@ class Reader(AbstractContextManager["Reader"]):
         """The history rows with since_wall <= wall clock < until_wall, in the order they were stored."""
         query = f"SELECT {POINT} FROM sample WHERE {SOURCE} AND wall >= ? AND wall < ? ORDER BY id"
         return [point(row) for row in self._rows(query, source, since_wall, until_wall)]
+
+    def before(self, source: str, wall: float) -> Point | None:
+        """The history row that is next before this wall clock; what a time's first row is compared with."""
+        query = f"SELECT {POINT} FROM sample WHERE {SOURCE} AND wall < ? ORDER BY wall DESC, id DESC LIMIT 1"
+        rows = self._rows(query, source, wall)
+        return point(rows[0]) if rows else None
 
     def recent(self, source: str, number: int) -> list[Point]:
         """The last history rows, oldest first."""

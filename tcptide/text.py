@@ -11,11 +11,12 @@ def endpoint(address: str, port: int) -> str:
 
 
 def percent(value: float | None) -> str:
-    """`92%`, below 10 with a decimal: `3.4%`; cut, never rounded up: 100% is said only when it is reached."""
+    """`92%`, `3.4%`, `0.12%`, `under 0.01%`; cut, never rounded up: 100% is said only when it is reached."""
     if value is None:
         return "?"
-    cut = int(value) if value >= 10 else int(round(value * 10, 6)) / 10
-    return f"{cut:g}%"
+    scale = 1 if value >= 10 else 10 if value >= 1 else 100
+    cut = int(round(value * scale, 9)) / scale
+    return f"{cut:g}%" if cut or not value else "under 0.01%"
 
 
 def number(value: float | None) -> str:

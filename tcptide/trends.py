@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from math import ceil
 
-from tcptide.model import Point, Rates
-from tcptide.schema import QUARTER_SECONDS, STATISTICS, Rollup
+from tcptide.model import Point, Rates, Rollup
+from tcptide.schema import QUARTER_SECONDS, STATISTICS
 from tcptide.series import COUNTERS, SERIES
 
 #: The distance between the two points of a rate: shorter is noise, longer hides what happens now.

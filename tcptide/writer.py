@@ -9,8 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from tcptide import codec, schema, statefiles
-from tcptide.model import Origin, Point, Sample, Verdict
-from tcptide.schema import Rollup
+from tcptide.model import Origin, Point, Rollup, Sample, Verdict
 from tcptide.series import NAMES, point_of
 from tcptide.statefiles import DATABASE, JOURNAL, StateError
 from tcptide.store import POINT, Reader, connect, errors, point
@@ -18,6 +17,9 @@ from tcptide.store import POINT, Reader, connect, errors, point
 #: Rows of each kind that one prune deletes at most: six times what a quarter of an hour adds, so it catches up, and a
 #: clock that is wrong for an hour costs little.
 PRUNE_ROWS = 100
+
+#: After so many rows a prune is due whatever the time: with a short interval too more is deleted than added.
+PRUNE_EVERY = PRUNE_ROWS // 2
 
 _SAMPLE_COLUMNS = (
     "source_id",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tcptide import advice, findings
+from tcptide import advice, findings, levels
 from tcptide.model import Finding, Rates
 from tests.samples import COUNTS, destination, listener, no_rates, rates, sample, states
 
@@ -21,7 +21,7 @@ CASES: dict[str, tuple[dict[str, Any], Rates, int, str]] = {
     "destination_knee": ({"worst": (destination(14_116),)}, rates(), 0, "10.0.0.5:5432"),
     "destination_range": ({"worst": (destination(19_762),)}, rates(), 1, "10.0.0.5:5432"),
     "destination_time_wait": (
-        {"worst": (destination(24_000),), "states": states(TIME_WAIT=12_001)},
+        {"worst": (destination(24_000, time_wait=12_101, reusable=100),)},
         rates(),
         2,
         "10.0.0.5:5432",
@@ -48,6 +48,11 @@ CASES: dict[str, tuple[dict[str, Any], Rates, int, str]] = {
 each_case = pytest.mark.parametrize(("code", "case"), CASES.items(), ids=list(CASES))
 
 
+def sentences(code: str) -> tuple[str, ...]:
+    words = advice.WORDS[code]
+    return words.what, *words.evidence, *words.next_step
+
+
 def test_quiet_host_has_no_findings() -> None:
     assert findings.find(sample(), rates()) == ()
     assert findings.find(sample(), no_rates()) == ()
@@ -66,7 +71,7 @@ def test_words_know_all_of_their_numbers(code: str, case: tuple[dict[str, Any], 
     """Every placeholder of the words is a value of the finding."""
     changes, per_second, _, _ = case
     (found,) = findings.find(sample(**changes), per_second)
-    needed = {name for sentence in advice.WORDS[code] for _, name, _, _ in string.Formatter().parse(sentence) if name}
+    needed = {name for sentence in sentences(code) for _, name, _, _ in string.Formatter().parse(sentence) if name}
     assert needed <= {"subject", *found.values}
 
 
@@ -123,7 +128,7 @@ def test_no_port_left_is_critical() -> None:
 
 def test_cure_fits_the_host() -> None:
     """TIME_WAIT can't be taken over without timestamps, nor where that is done already; a wide range is wide."""
-    many = {"worst": (destination(24_000),), "states": states(TIME_WAIT=24_000)}
+    many = {"worst": (destination(24_000, time_wait=24_000),)}
     codes = [
         findings.find(sample(**many, **changes), rates())[0].code
         for changes in (
@@ -134,6 +139,36 @@ def test_cure_fits_the_host() -> None:
         )
     ]
     assert codes == ["destination_time_wait", "destination_range", "destination_range", "destination_leak"]
+
+
+def test_time_wait_of_others_cures_nothing() -> None:
+    """Only what this destination's ports are in, and only those that connect() can't take over yet, makes a cure."""
+    elsewhere = sample(worst=(destination(24_000, time_wait=12_000),), states=states(TIME_WAIT=60_000))
+    assert findings.find(elsewhere, rates(), ("ports",))[0].code == "destination_range"
+    taken_over = sample(worst=(destination(24_000, time_wait=24_000, reusable=12_000),))
+    assert findings.find(taken_over, rates())[0].code == "destination_range"
+
+
+def test_thresholds_in_force_are_asked() -> None:
+    asked = []
+
+    def severity(check: str, metric: str, value: float) -> int:
+        asked.append((check, metric))
+        return 1
+
+    found = findings.find(sample(worst=(destination(10),), listeners=(listener(8),)), rates(**ERRORS), None, severity)
+    assert {each.severity for each in found} == {1}
+    assert {label for each in found for label in findings.EXPLAINS[each.code]} >= {metric for _, metric in asked}
+    assert findings.find(sample(worst=(destination(24_000),)), rates(), None, lambda *asked: 0)[0].code == (
+        "destination_knee"
+    )
+
+
+def test_every_finding_says_what_it_explains() -> None:
+    assert set(findings.EXPLAINS) == set(advice.WORDS)
+    assert {label for labels in findings.EXPLAINS.values() for label in labels} >= {
+        metric for (_, metric) in levels.DEFAULTS
+    }
 
 
 def test_values_are_data() -> None:
@@ -147,8 +182,9 @@ def test_what_is_not_known_is_left_out_and_said() -> None:
     (found,) = findings.find(sample(worst=(destination(14_116, holder=None),)), rates())
     assert "holder" not in found.values
     assert advice.render(found).evidence.endswith("; mostly by its owner")
+    assert advice.render(found).next_step.endswith("a connection pool or keep-alive in its owner")
     (found,) = findings.find(sample(listeners=(listener(129, unit=None),), somaxconn=None), no_rates())
-    assert advice.render(found).evidence == "129 wait, backlog 128, held by uid 33"
+    assert advice.render(found).evidence == "129 wait, backlog 128; held by uid 33"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +212,23 @@ def test_translate_gets_whole_sentences_with_placeholders() -> None:
 
     (found,) = findings.find(sample(worst=(destination(19_762),)), rates())
     assert advice.render(found, translate).what == "70% of the ports from 10.0.0.1 to 10.0.0.5:5432 sind belegt"
-    assert set(advice.WORDS["destination_range"]) <= set(heard)
+    assert set(sentences("destination_range")) <= set(heard)
+
+
+def test_punctuation_of_a_translation_drops_nothing() -> None:
+    (found,) = findings.find(sample(), rates(time_wait_overflows=0.1))
+    words = advice.render(
+        found._replace(values={**found.values, "created_per_second": 7.0}), lambda text: f"a, b; {text}"
+    )
+    assert words.evidence == "a, b; 61 of 65536; a, b; 7/s created; a, b; 0.1/s cut short"
+
+
+@each_case
+def test_next_step_never_shows_what_is_not_known(code: str, case: tuple[dict[str, Any], Rates, int, str]) -> None:
+    changes, per_second, _, _ = case
+    (found,) = findings.find(sample(**changes), per_second)
+    assert "?" not in advice.render(found).next_step
+    assert "?" not in advice.render(found._replace(values={})).next_step
 
 
 def test_braces_in_a_name_are_only_a_name() -> None:
@@ -188,7 +240,7 @@ def test_braces_in_a_name_are_only_a_name() -> None:
 @pytest.mark.parametrize("code", advice.WORDS)
 def test_next_step_is_safe(code: str) -> None:
     """Nothing removed or useless, a side effect or none named, and nothing that a plugin's output can't carry."""
-    words = " ".join(advice.WORDS[code])
+    words = " ".join(sentences(code))
     assert "tcp_tw_recycle" not in words
     assert "tcp_fin_timeout" not in words
     assert "|" not in words
@@ -198,7 +250,7 @@ def test_next_step_is_safe(code: str) -> None:
 
 @pytest.mark.parametrize("code", advice.WORDS)
 def test_settings_exist(code: str) -> None:
-    for name in re.findall(r"net\.[a-z0-9_.]*[a-z0-9_]", " ".join(advice.WORDS[code])):
+    for name in re.findall(r"net\.[a-z0-9_.]*[a-z0-9_]", " ".join(sentences(code))):
         assert os.path.exists(f"/proc/sys/{name.replace('.', '/')}") or name.startswith("net.netfilter."), name
 
 

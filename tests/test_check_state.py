@@ -14,7 +14,7 @@ import pytest
 
 from tcptide.store import Reader
 
-from . import worlds
+from . import samples, worlds
 from .checking import LOOKING, aged, answer, prefix, store
 from .worlds import TREE
 
@@ -71,12 +71,22 @@ def test_watcher_watches(check: Check, state_dir: str) -> None:
     status, lines = check("check_tcptide", "--source", "here")
     assert status == 1
     assert re.match(
-        r"TCPTIDE WARNING - no sample for 4 min \(limit 180s\)"
+        r"TCPTIDE WARNING - no sample for 4 min \(limit 3 min\)"
         r" \| sample_age_seconds=24\d\.?\d*s;180;600;0 gap_percent=83\.\d+%;;;0;100"
         r" state_bytes=\d+B;;;0 damaged_files=0;;;0$",
         lines[0],
     )
     assert lines[1] == "sources: here"
+
+
+def test_watcher_sees_an_outage_that_began_before_its_window(check: Check, state_dir: str) -> None:
+    for seconds in (100_000, 90_000, 120, 60):
+        store(state_dir, aged(seconds, "here"))
+    status, lines = check("check_tcptide", "--source", "here", "-w", "gap_percent=10")
+    assert (status, lines[0].partition(" | ")[0]) == (
+        1,
+        "TCPTIDE WARNING - 99% of the last 24 h without samples (limit 10%)",
+    )
 
 
 def test_rates_come_with_the_second_sample(check: Check, state_dir: str) -> None:
@@ -125,6 +135,16 @@ def test_filtered_look_is_its_own_and_stores_nothing(check: Check, state_dir: st
         assert len(reader.recent("here", 10)) == 1
 
 
+def test_network_that_is_none_is_named(check: Check) -> None:
+    assert check("check_tcp_connections", "--remote", "10.0.0.0/33") == (
+        3,
+        [
+            "TCP_CONNECTIONS UNKNOWN - --remote: '10.0.0.0/33' is no network: '10.0.0.0/33' does not appear to be an"
+            " IPv4 or IPv6 network"
+        ],
+    )
+
+
 def test_record_writes_changes_of_state_and_nothing_else_does(check: Check, state_dir: str) -> None:
     def events() -> list[tuple[str, int | None, int]]:
         with Reader(state_dir) as reader:
@@ -136,6 +156,27 @@ def test_record_writes_changes_of_state_and_nothing_else_does(check: Check, stat
     for critical in ("", "", "~:-1", "~:-1", ""):
         check(*mine, "-c", f"total={critical}", "--record", "connections web1")
     assert events() == [("connections web1", 0, 2), ("connections web1", 2, 0)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "severity"),
+    [
+        (("-w", "worst_bind=10"), "destination_range", 2),
+        (("-w", "worst_destination=", "-c", "worst_destination="), "bind", 1),
+        (("-w", "worst_bind=", "-c", "capacity=1", "-w", "worst_destination=", "-c", "worst_destination="), None, None),
+    ],
+    ids=["crit-destination", "warn-bind", "crit-nothing-explains"],
+)
+def test_recorded_finding_explains_the_worst_breach(
+    arguments: tuple[str, ...], code: str | None, severity: int | None, check: Check, state_dir: str
+) -> None:
+    full = samples.sample(worst=(samples.destination(25_974),), bind=(("10.0.0.1", 95.0),))
+    store(state_dir, aged(0, "here", ports=full.ports, limits=full.limits))
+    check("check_tcp_port_exhaustion", "--source", "here", "--record", "ports", *arguments)
+    with Reader(state_dir) as reader:
+        (event,) = reader.events("here", 0, time.time() + 60)
+    assert event.code == code
+    assert (json.loads(event.finding)["severity"] if event.finding else None) == severity
 
 
 def test_record_that_fails_is_a_notice(script: Callable[[str], str]) -> None:
@@ -200,7 +241,7 @@ from checks.check_tcp_time_wait import SPEC
 from checks.spec import Judged, Phrase
 from tcptide.errors import SourceError
 def ask(context, max_age_seconds):
-    if max_age_seconds == 0:
+    if max_age_seconds == 5:
         {second_look}
     return output.Answer(Judged(Phrase("fine"), {{"time_wait": 9}}), None, 20.0)
 frame.run(SPEC, ask)

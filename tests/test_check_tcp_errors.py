@@ -26,7 +26,7 @@ def said(per_second: Rates, *arguments: str, **changes: Any) -> list[str]:
     ("expected", "per_second", "arguments"),
     [
         pytest.param("OK - 0% of opens failed, 0.4% of segments retransmitted", traffic(0), (), id="ok-quiet"),
-        pytest.param("OK - no rates yet: first sample", no_rates(), (), id="ok-first-run"),
+        pytest.param("OK - no rates yet: no sample 30 s older", no_rates(), (), id="ok-first-run"),
         pytest.param("OK - no rates: the counters began anew", no_rates("reset"), (), id="ok-reset"),
         pytest.param("OK - no rates: no sample of the last 15 min", no_rates("gap"), (), id="ok-gap"),
         pytest.param("OK - no opens, no segments sent", rates(), (), id="ok-idle"),
@@ -100,7 +100,7 @@ def test_perfdata_and_long_output() -> None:
 
 def test_first_run_leaves_the_rates_out() -> None:
     assert said(no_rates()) == [
-        "TCP_ERRORS OK - no rates yet: first sample | orphan_usage=0%;;;0;100 memory_usage=0.99%;;;0;100"
+        "TCP_ERRORS OK - no rates yet: no sample 30 s older | orphan_usage=0%;;;0;100 memory_usage=0.99%;;;0;100"
     ]
 
 

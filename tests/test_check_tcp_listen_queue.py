@@ -79,12 +79,36 @@ def test_perfdata_and_long_output() -> None:
         "WARNING: accept queues overflow, 42 connections/s dropped (limit 0)",
         ":8080 129/128 (100%), nginx.service",
         ":22 0/128 (0%), ssh.service",
-        "the accept queue of :8080 is full: new connections are dropped: 129 wait, backlog 128, net.core.somaxconn"
-        " 4096, 42 overflows/s on this host, held by nginx.service",
+        "the accept queue of :8080 is full: new connections are dropped: 129 wait, backlog 128; net.core.somaxconn"
+        " 4096; 42 overflows/s on this host; held by nginx.service",
         "-> ss -ltnp 'sport = :8080' twice (reads only): a Recv-Q that stays is a stuck accept loop, look at"
         " nginx.service; if it moves raise the program's listen backlog and net.core.somaxconn, both (side effect: the"
         " listener must be reopened, and clients wait longer instead of failing)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first", "advised"),
+    [
+        (
+            ("-c", "5"),
+            "CRITICAL - :8080 accept queue 10/128 (7.7%, limit 5%), nginx.service",
+            ["the accept queue of :8080 is filling"],
+        ),
+        (("-w", "7.75"), "WARNING - :8080 accept queue 10/128 (7.7%, 7.75%, limit 7.75%), nginx.service", None),
+        (("-w", "@5:10"), "WARNING - :8080 accept queue 10/128 (7.7%, allowed @5:10), nginx.service", None),
+        (("-w", "10:"), "WARNING - :8080 accept queue 10/128 (7.7%, allowed 10:), nginx.service", []),
+        ((), "OK - 1 listener, fullest :8080 10/128", []),
+    ],
+    ids=["crit-lower-limit", "warn-barely", "warn-inside", "warn-too-little", "ok-default"],
+)
+def test_advice_follows_the_thresholds_in_force(
+    arguments: tuple[str, ...], first: str, advised: list[str] | None
+) -> None:
+    found = said(listener(10), arguments=arguments)
+    assert text(found[0]) == f"TCP_LISTEN_QUEUE {first}"
+    if advised is not None:
+        assert [line.partition(": ")[0] for line in found[2::2]] == advised
 
 
 def test_first_run_has_no_rate_in_its_perfdata() -> None:

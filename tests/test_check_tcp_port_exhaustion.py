@@ -28,6 +28,12 @@ def full(ports_used: int, **changes: Any) -> dict[str, Any]:
         pytest.param("OK - 3.9% of ports to 10.0.0.5:5432 used (1129/28231) by app.service", {}, (), id="ok-quiet"),
         pytest.param("OK - no ephemeral port in use (0/28231)", {"worst": ()}, (), id="ok-none-in-use"),
         pytest.param(
+            "OK - 180 of 200 ports barred, none of the rest in use",
+            {"worst": (), "size": 200, "barred": 180, "capacity": 20},
+            (),
+            id="ok-none-of-the-rest-in-use",
+        ),
+        pytest.param(
             "OK - 69% of ports to 10.0.0.5:5432 used (19761/28231) by app.service", full(19761), (), id="ok-below-warn"
         ),
         pytest.param(
@@ -79,7 +85,7 @@ def full(ports_used: int, **changes: Any) -> dict[str, Any]:
             id="crit-long-address-costs-the-numbers",
         ),
         pytest.param(
-            "CRITICAL - no port left for connect(): all 28232 barred by listeners and bind() (limit 85%)",
+            "CRITICAL - no port left for connect(): all 28232 barred by listeners and bind()",
             {"worst": (), "capacity": 0, "barred": 28232},
             (),
             id="crit-all-barred",
@@ -115,14 +121,17 @@ def test_without_a_forecast_there_is_no_time() -> None:
 
 
 def test_long_output() -> None:
-    worst = (destination(25974, reusable=120), Destination("10.0.0.1", "10.0.0.6", 6379, 41, 0, 0.145, None))
+    worst = (
+        destination(25974, reusable=120, time_wait=9120),
+        Destination("10.0.0.1", "10.0.0.6", 6379, 41, 0, 0.145, None),
+    )
     assert said(worst=worst, bind=(("10.0.0.1", 93.0),))[1:] == [
         "WARNING: 93% of ports taken for bind() to 10.0.0.1 (limit 90%)",
         "to 10.0.0.5:5432 from 10.0.0.1: 92%, 25974 ports, 120 more to be taken over, app.service",
-        "to 10.0.0.6:6379 from 10.0.0.1: 0.1%, 41 ports",
+        "to 10.0.0.6:6379 from 10.0.0.1: 0.14%, 41 ports",
         "bind: 10.0.0.1 93%",
-        "92% of the ports from 10.0.0.1 to 10.0.0.5:5432 are used: 25974 of 28231, 120 more in TIME_WAIT that connect()"
-        " may take over, mostly by app.service",
+        "92% of the ports from 10.0.0.1 to 10.0.0.5:5432 are used: 25974 of 28231; 9000 of them in TIME_WAIT; 120 more"
+        " that connect() may take over; mostly by app.service",
         "-> sysctl -w net.ipv4.ip_local_port_range='10240 65535' adds ports (side effect: a service that listens above"
         " 10240 may find its port taken: list such ports in net.ipv4.ip_local_reserved_ports first); lasting cure: a"
         " connection pool or keep-alive in app.service",
@@ -131,6 +140,14 @@ def test_long_output() -> None:
         "-> have the program set IP_BIND_ADDRESS_NO_PORT before bind() (side effect: its port is known only after"
         " connect()); ss -tanp 'src 10.0.0.1' lists who holds the ports",
     ]
+
+
+def test_limit_that_is_dropped_drops_its_advice() -> None:
+    """What is left under OK is the note that connect() is slow."""
+    found = said("-w", "worst_destination=", "-c", "worst_destination=", **full(25974))
+    assert text(found[0]) == "TCP_PORT_EXHAUSTION OK - 92% of ports to 10.0.0.5:5432 used (25974/28231) by app.service"
+    assert [line.partition(":")[0] for line in found[3::2]] == ["connect() from 10.0.0.1 to 10.0.0.5"]
+    assert not [line for line in said("-w", "worst_bind=", bind=(("10.0.0.1", 95.0),)) if line.startswith("->")]
 
 
 def test_sample_without_ports_has_no_perfdata() -> None:

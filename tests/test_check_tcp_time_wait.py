@@ -20,9 +20,9 @@ def said(*arguments: str, per_second: Rates = QUIET, forecast: Forecast | None =
 @pytest.mark.parametrize(
     ("expected", "per_second", "changes", "arguments"),
     [
-        pytest.param("OK - 61 TIME_WAIT, 0% of 65536, 12/s created", QUIET, {}, (), id="ok-quiet"),
-        pytest.param("OK - 61 TIME_WAIT, 0% of 65536", no_rates(), {}, (), id="ok-first-run"),
-        pytest.param("OK - 61 TIME_WAIT, 0% of 65536", no_rates("reset"), {}, (), id="ok-reset"),
+        pytest.param("OK - 61 TIME_WAIT, 0.09% of 65536, 12/s created", QUIET, {}, (), id="ok-quiet"),
+        pytest.param("OK - 61 TIME_WAIT, 0.09% of 65536", no_rates(), {}, (), id="ok-first-run"),
+        pytest.param("OK - 61 TIME_WAIT, 0.09% of 65536", no_rates("reset"), {}, (), id="ok-reset"),
         pytest.param(
             "OK - 58982 TIME_WAIT, 89% of 65536, 12/s created",
             QUIET,
@@ -38,7 +38,7 @@ def said(*arguments: str, per_second: Rates = QUIET, forecast: Forecast | None =
             id="warn-above-warn",
         ),
         pytest.param(
-            "CRITICAL - TIME_WAIT table 98% full (64500/65536)",
+            "CRITICAL - TIME_WAIT table 98% full (64500/65536, 98.41%, limit 98%)",
             QUIET,
             {"states": states(TIME_WAIT=64500)},
             ("-c", "98"),
@@ -53,7 +53,11 @@ def said(*arguments: str, per_second: Rates = QUIET, forecast: Forecast | None =
             id="crit-overflows",
         ),
         pytest.param(
-            "OK - 61 TIME_WAIT, 0% of 65536", no_rates(), {}, ("-c", "overflows_per_second=0"), id="ok-no-rate-no-alarm"
+            "OK - 61 TIME_WAIT, 0.09% of 65536",
+            no_rates(),
+            {},
+            ("-c", "overflows_per_second=0"),
+            id="ok-no-rate-no-alarm",
         ),
         pytest.param(
             "UNKNOWN - net.ipv4.tcp_max_tw_buckets cannot be read",
@@ -86,7 +90,7 @@ def test_forecast_and_perfdata() -> None:
 
 def test_what_is_not_known_is_left_out() -> None:
     assert said(per_second=no_rates()) == [
-        "TCP_TIME_WAIT OK - 61 TIME_WAIT, 0% of 65536 | bucket_usage=0.09%;90;;0;100 time_wait=61;;;0;65536"
+        "TCP_TIME_WAIT OK - 61 TIME_WAIT, 0.09% of 65536 | bucket_usage=0.09%;90;;0;100 time_wait=61;;;0;65536"
     ]
 
 
@@ -94,7 +98,7 @@ def test_long_output_names_a_safe_step() -> None:
     assert said(states=states(TIME_WAIT=65536), per_second=rates(time_wait_created=900.0, time_wait_overflows=40.0))[
         1:
     ] == [
-        "TIME_WAIT fills 100% of its limit: 65536 of 65536, 900/s created, 40/s cut short",
+        "TIME_WAIT fills 100% of its limit: 65536 of 65536; 900/s created; 40/s cut short",
         "-> sysctl -w net.ipv4.tcp_max_tw_buckets=131072 (side effect: up to 20 MB more kernel memory); lasting cure:"
         " keep-alive, so that this side closes fewer connections",
     ]

@@ -41,26 +41,47 @@ EVERY_MINUTE = points(range(3600, 0, -60))
 @pytest.mark.parametrize(
     ("expected", "rows", "arguments"),
     [
-        pytest.param("OK - last sample 60 s ago, 60 samples in 24 h, 0% missing", EVERY_MINUTE, (), id="ok-regular"),
-        pytest.param("OK - last sample 5 s ago, 1 sample in 24 h, 0% missing", points([5]), (), id="ok-first"),
-        pytest.param("OK - last sample 3 min ago, 1 sample in 24 h, 0% missing", points([180]), (), id="ok-at-warn"),
-        pytest.param("WARNING - no sample for 3 min (limit 180s)", points([200, 190]), (), id="warn-above-warn"),
-        pytest.param("CRITICAL - no sample for 10 min (limit 600s)", points([601]), (), id="crit-above-crit"),
-        pytest.param("CRITICAL - no sample for 3 days (limit 600s)", points([260_000]), (), id="crit-days-old"),
+        pytest.param("OK - last sample 60 s ago, 60 samples in 60 min, 0% missing", EVERY_MINUTE, (), id="ok-regular"),
+        pytest.param("OK - last sample 5 s ago, 1 sample in 5 s, 0% missing", points([5]), (), id="ok-first"),
+        pytest.param("OK - last sample 3 min ago, 1 sample in 3 min, 0% missing", points([180]), (), id="ok-at-warn"),
+        pytest.param("WARNING - no sample for 3 min (190s, limit 180s)", points([200, 190]), (), id="warn-above-warn"),
+        pytest.param("CRITICAL - no sample for 10 min (601s, limit 600s)", points([601]), (), id="crit-above-crit"),
+        pytest.param("CRITICAL - no sample for 3 days (limit 10 min)", points([260_000]), (), id="crit-days-old"),
         pytest.param(
-            "WARNING - 50% of the last 24 h without samples (limit 10%)",
+            "WARNING - 50% of the last 20 min without samples (limit 10%)",
             points([1200, 1140, 540, 480, 420, 360, 300, 240, 180, 120, 60, 0]),
             ("-w", "gap_percent=10"),
             id="warn-gap",
         ),
         pytest.param(
-            "OK - last sample 60 s ago, 1440 samples in 24 h, 0% missing",
+            "OK - last sample 60 s ago, 1439 samples in 24 h, 0% missing",
             points([90_000], EARLIER_BOOT) + points(range(86_340, 0, -60)),
             (),
             id="ok-was-switched-off",
         ),
         pytest.param(
-            "CRITICAL - no sample for 24 h (limit 600s)", points([86_000], EARLIER_BOOT), (), id="crit-none-since-boot"
+            "WARNING - 95% of the last 24 h without samples (limit 10%)",
+            points([100_000, *range(3600, 0, -60)], EARLIER_BOOT)[:1] + points(range(3600, 0, -60)),
+            ("-w", "gap_percent=10"),
+            id="warn-long-outage-up-since",
+        ),
+        pytest.param(
+            "OK - last sample 60 s ago, 1439 samples in 24 h, 0% missing",
+            points([86_420, *range(86_340, 0, -60)]),
+            (),
+            id="ok-the-row-before-the-window",
+        ),
+        pytest.param(
+            "OK - last sample 60 s ago, 60 samples in 24 h, 95% missing",
+            points([100_000, *range(3600, 0, -60)]),
+            (),
+            id="ok-long-outage-not-told-to-alarm",
+        ),
+        pytest.param(
+            "CRITICAL - no sample for 24 h (limit 10 min)",
+            points([86_000], EARLIER_BOOT),
+            (),
+            id="crit-none-since-boot",
         ),
     ],
 )
@@ -70,11 +91,11 @@ def test_first_line(expected: str, rows: Sequence[Any], arguments: tuple[str, ..
 
 def test_perfdata_and_long_output() -> None:
     assert said(EVERY_MINUTE[:-14], damaged_files=("tcptide.db.damaged-20260101T000000Z",)) == [
-        "TCPTIDE CRITICAL - no sample for 15 min (limit 600s)"
+        "TCPTIDE CRITICAL - no sample for 15 min (limit 10 min)"
         " | sample_age_seconds=900s;180;600;0 gap_percent=25%;;;0;100 state_bytes=1500000B;;;0 damaged_files=1;;;0",
         "sources: host",
         "damaged: tcptide.db.damaged-20260101T000000Z",
-        "no sample was stored for 900 s: 46 samples in the last 24 hours, 25% of the time without any",
+        "no sample was stored for 15 min: 46 samples in the last 60 min; 25% of the time without any",
         "-> tcptide doctor (reads only) says what keeps samples from being taken or stored: the cron job, the state"
         " directory, its owner",
     ]
@@ -83,6 +104,6 @@ def test_perfdata_and_long_output() -> None:
 def test_clock_that_was_set_back_makes_no_negative_age() -> None:
     rows = points([60])
     assert text(said(rows, wall_seconds=ORIGIN.wall_seconds - 7200)[0]) == (
-        "TCPTIDE OK - last sample 60 s ago, 1 sample in 24 h, 0% missing"
+        "TCPTIDE OK - last sample 60 s ago, 1 sample in 0 s, 0% missing"
     )
     assert said(points([60], EARLIER_BOOT), wall_seconds=0.0)[0].startswith("TCPTIDE OK - last sample 0 s ago")

@@ -111,7 +111,10 @@ def test_process_names_are_stored_unless_forbidden(tcptide: Tcptide, state_dir: 
 
     file = str(tmp_path / "tcptide.toml")
     kinds = []
-    with socket.create_server(("127.0.0.1", 0)):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()),
+    ):
         for number, allowed in enumerate(("true", "false")):
             with open(file, "w") as opened:
                 opened.write(f"[privacy]\nprocesses = {allowed}\n")
@@ -229,6 +232,11 @@ COMMANDS = "(choose from 'sample', 'doctor', 'migrate', 'simulate')"
             "simulate --days 1 --seed 1 --until then",
             "tcptide simulate: argument --until: 'then' is not a time",
             id="no-time",
+        ),
+        pytest.param(
+            "simulate --days 1 --seed 1 --until 99999999999999999999",
+            "tcptide simulate: argument --until: '99999999999999999999' is not a time",
+            id="beyond-all-calendars",
         ),
         pytest.param(
             "simulate --days 1 --seed 1 --incidents leak,fire",

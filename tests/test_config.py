@@ -154,7 +154,7 @@ RANGE = "is not a range such as 80, 10:, ~:80, 10:80 or @10:80"
         pytest.param("state_dir = 'var'", ": state_dir: 'var' is not an absolute path", id="relative-path"),
         pytest.param("state_dir = 1", ": state_dir: 1 is not an absolute path", id="number-for-a-path"),
         pytest.param(
-            "interval_seconds = '60'", ": interval_seconds: '60' is not a number from 1 to 900", id="text-for-a-number"
+            "interval_seconds = '60'", ": interval_seconds: '60' is not a number from 1 to 300", id="text-for-a-number"
         ),
         pytest.param("timeout_seconds = 0", ": timeout_seconds: 0 is not a number from 1 to 300", id="under-the-range"),
         pytest.param("max_age_seconds = nan", ": max_age_seconds: nan is not a number from 0 to 900", id="nan"),

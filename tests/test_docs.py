@@ -1,6 +1,6 @@
-"""The pages say what the executables do: help, metrics and defaults are theirs, and every command shown is run.
+"""The pages say what the executables do: help, metrics and alarms are theirs, and every command shown is run.
 
-`python -m tests.test_docs` writes the help and the metrics into the pages.
+`python -m tests.test_docs` writes the help, the metrics and the alarms into the pages.
 """
 
 import importlib
@@ -9,18 +9,41 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from checks.spec import CheckSpec, Metric
 
+from . import (
+    test_check_tcp_errors,
+    test_check_tcp_listen_queue,
+    test_check_tcp_port_exhaustion,
+    test_check_tcp_time_wait,
+    test_check_tcptide,
+)
+from .samples import SSH, destination, listener, rates, states
 from .test_layers import TREE
 from .test_packaging import SCRIPTS
 
 CHECKS = [name for name in SCRIPTS if name.startswith("check_")]
 PAGES = ["README.md", *(f"docs/{name}" for name in sorted(os.listdir(f"{TREE}/docs")) if name.endswith(".md"))]
 FIRST_LINE = re.compile(r"(?P<service>[A-Z_]+) (?P<state>OK|WARNING|CRITICAL|UNKNOWN) - [^|]*(\| (?P<perfdata>.+))?")
+
+#: What the alarm of a page is made of.
+ALARMS: Mapping[str, Callable[[], list[str]]] = {
+    "check_tcp_errors": lambda: test_check_tcp_errors.said(test_check_tcp_errors.traffic(9, 2)),
+    "check_tcp_listen_queue": lambda: test_check_tcp_listen_queue.said(
+        listener(129, unit="app.service"), SSH, per_second=rates(listen_overflows=42.0)
+    ),
+    "check_tcp_port_exhaustion": lambda: test_check_tcp_port_exhaustion.said(
+        worst=(destination(25_974, time_wait=24_310),), bind=(("10.0.0.1", 92.0),)
+    ),
+    "check_tcp_time_wait": lambda: test_check_tcp_time_wait.said(
+        states=states(TIME_WAIT=60_960), per_second=rates(time_wait_created=1016.0)
+    ),
+    "check_tcptide": lambda: test_check_tcptide.said(test_check_tcptide.EVERY_MINUTE[:-14]),
+}
 
 
 def page(name: str) -> str:
@@ -73,6 +96,19 @@ def test_page_lists_the_metrics(name: str) -> None:
     assert section(page(f"docs/{name}.md"), "Metrics").startswith(metrics_table(check_spec(name)) + "\n\n")
 
 
+def alarm_block(name: str) -> str:
+    return "\n".join(f"    {line}" for line in ALARMS[name]())
+
+
+def shown_alarm(name: str) -> str:
+    return page(f"docs/{name}.md").partition("\nAn alarm:\n\n")[2].partition("\n\n")[0]
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_page_shows_an_alarm_as_it_is(name: str) -> None:
+    assert shown_alarm(name) == alarm_block(name)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_shown_commands_run(name: str, state_dir: str, script: Callable[[str], str]) -> None:
     environment = {"PATH": f"{os.path.dirname(script('tcptide'))}:/usr/bin:/bin", "TCPTIDE_STATE_DIR": state_dir}
@@ -101,6 +137,18 @@ def test_shown_commands_run(name: str, state_dir: str, script: Callable[[str], s
             assert done.returncode == 0, f"{command}: {done.stdout}"
 
 
+def test_installed_as_the_readme_says_its_commands_are_found(tmp_path: str, script: Callable[[str], str]) -> None:
+    links = re.findall(r"^    # (ln .*)$", page("README.md"), re.MULTILINE)
+    for folder in ("/usr/local/bin", "/usr/lib/nagios/plugins"):
+        os.makedirs(f"{tmp_path}{folder}")
+        links = [line.replace(folder, f"{tmp_path}{folder}") for line in links]
+    for line in links:
+        subprocess.run(line.replace("/opt/tcptide/bin", os.path.dirname(script("tcptide"))), shell=True, check=True)
+    assert sorted(os.listdir(f"{tmp_path}/usr/local/bin")) == sorted(SCRIPTS)
+    assert sorted(os.listdir(f"{tmp_path}/usr/lib/nagios/plugins")) == sorted(CHECKS)
+    assert {command.split()[0] for command, _ in examples("README.md")} <= set(SCRIPTS)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_shown_lines_are_possible(name: str) -> None:
     """The first lines of checks on a page, examples of alarms too: their labels, and the length that a text carries."""
@@ -127,6 +175,8 @@ def _refresh() -> None:
         if name in CHECKS:
             old_table = section(text, "Metrics").partition("\n\n")[0]
             text = text.replace(old_table, metrics_table(check_spec(name)))
+        if name in ALARMS:
+            text = text.replace(shown_alarm(name), alarm_block(name))
         with open(f"{TREE}/docs/{name}.md", "w", encoding="utf-8") as file:
             file.write(text)
 

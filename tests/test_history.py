@@ -123,6 +123,21 @@ def test_what_is_older_than_the_retention_goes_slice_by_slice(state_dir: str) ->
         assert reader.recent("gone", 1) == []
 
 
+@pytest.mark.parametrize("interval", [1, 5])
+def test_no_interval_adds_more_than_is_deleted(state_dir: str, interval: int) -> None:
+    """What was there a day ago is gone; nothing is deleted that is to be kept."""
+    kept, seconds = Retention(raw_days=1), 3000
+    samples = [make_sample(number * interval / 60) for number in range(seconds // interval)]
+    day_later = [make_sample(DAY + number * interval / 60) for number in range(seconds // interval)]
+    with statefiles.lock(state_dir, SYSTEM, 1), Writer(state_dir) as writer:
+        history.extend(writer, samples, interval_seconds=interval, retention=kept)
+        history.extend(writer, day_later, interval_seconds=interval, retention=kept)
+    with Reader(state_dir) as reader:
+        walls = [point.wall_seconds for point in reader.points("host", 0, 1e10)]
+    assert len(walls) == pytest.approx(seconds / interval, abs=PRUNE_ROWS)
+    assert walls[-1] - walls[0] == pytest.approx(DAY * 60, abs=PRUNE_ROWS * interval)
+
+
 def test_rollups_and_events_have_retentions_of_their_own(state_dir: str) -> None:
     short = Retention(raw_days=300, rollup_days=1, event_days=2)
     append_each(state_dir, *(make_sample(15 * number) for number in range(40)))

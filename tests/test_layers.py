@@ -32,6 +32,7 @@ STATE = TABLES | {"tcptide.clock", "tcptide.codec", "tcptide.statefiles", "tcpti
 MAY_IMPORT = {
     "tcptide.errors": set(),
     "tcptide.model": set(),
+    "tcptide.alarm": {"tcptide.errors"},
     "tcptide.clock": set(),
     "tcptide.text": set(),
     "tcptide.levels": set(),
@@ -45,7 +46,7 @@ MAY_IMPORT = {
     "tcptide.usage": TABLES,
     "tcptide.findings": ANALYSIS,
     "tcptide.advice": ANALYSIS,
-    "tcptide.statefiles": TYPES | {"tcptide.clock"},
+    "tcptide.statefiles": TYPES | {"tcptide.clock", "tcptide.kernel.processes"},
     "tcptide.store": STATE,
     "tcptide.writer": STATE,
     "tcptide.history": STATE | {"tcptide.trends", "tcptide.config"},

@@ -37,6 +37,21 @@ def test_metric_without_default() -> None:
     assert levels.of("tcp_errors", "retransmit_percent") == Levels(3, 10)
 
 
+@pytest.mark.parametrize(
+    ("check", "metric", "value", "severity"),
+    [
+        ("tcp_errors", "retransmit_percent", None, 0),
+        ("tcp_errors", "retransmit_percent", 3.0, 0),
+        ("tcp_errors", "retransmit_percent", 3.1, 1),
+        ("tcp_errors", "retransmit_percent", 10.1, 2),
+        ("tcp_time_wait", "bucket_usage", 100.0, 1),
+        ("tcp_connections", "total", 1e9, 0),
+    ],
+)
+def test_severity(check: str, metric: str, value: float | None, severity: int) -> None:
+    assert levels.severity(check, metric, value) == severity
+
+
 def test_critical_is_worse_than_warning() -> None:
     for warning, critical in levels.DEFAULTS.values():
         assert critical is None or (warning is not None and warning < critical)

@@ -199,7 +199,8 @@ def test_link_local_addresses(world: World) -> None:
     listener = world.tcp_socket("::")
     listener.bind(("fe80::1", 8080, 0, socket.if_nametoindex("lo")))
     listener.listen()
-    world.tcp_socket("::").connect(listener.getsockname())
+    client = world.tcp_socket("::")
+    assert eventually(lambda: client.connect_ex(listener.getsockname()), 0) == 0  # a new address needs a moment
     world.accept(listener)
     seen = sample()
     assert seen.ports is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tcptide.clock import SystemClock
+from tcptide.clock import SYSTEM
 from tcptide.config import Retention
 from tcptide.model import STATES, Sample
 from tcptide.series import COUNTERS, SERIES, point_of
@@ -47,6 +47,7 @@ def test_every_sample_is_whole_and_says_that_it_is_simulated() -> None:
         assert sample.origin.simulated
         assert set(sample.states) == set(STATES)
         assert [series.name for series in SERIES if series.get(sample) is None] == []
+        assert {state for holder in sample.holders for state in holder.states}.isdisjoint({"LISTEN"})
 
 
 def test_counters_never_go_down() -> None:
@@ -124,7 +125,7 @@ def test_an_old_part_leaves_only_rollups(state_dir: str) -> None:
     until = MONDAY + 6 * DAY_SECONDS + 420  # neither end is on a quarter of an hour
     since = MONDAY + 180
     retention = Retention(raw_days=1, rollup_days=4, event_days=4)
-    written = simulate(state_dir, SystemClock(), since=since, until=until, seed=1, incidents=(), retention=retention)
+    written = simulate(state_dir, SYSTEM, since=since, until=until, seed=1, incidents=(), retention=retention)
     assert written == 5 * 288 - 1 + 1440 + 7
     with Reader(state_dir) as reader:
         points = reader.points("host", 0, 1e10)

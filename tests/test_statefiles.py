@@ -1,4 +1,5 @@
 import os
+import pwd
 import stat
 import subprocess
 import sys
@@ -78,6 +79,26 @@ def test_whom_root_becomes(state_dir: str, directory_owner: int, file_owner: int
     with statefiles.as_owner(state_dir):
         assert (os.geteuid(), os.getegid()) == (expected, expected)
     assert (os.geteuid(), os.getegid()) == (0, 0)
+
+
+@pytest.mark.root
+def test_root_has_the_owners_groups_meanwhile(state_dir: str) -> None:
+    os.chown(state_dir, STRANGER, STRANGER)
+    daemon = pwd.getpwnam("daemon")
+    other = os.path.join(state_dir, "of a user that the system knows")
+    os.mkdir(other)
+    os.chown(other, daemon.pw_uid, STRANGER)
+
+    def groups() -> list[list[int]]:
+        found = []
+        for directory in (state_dir, other):
+            with statefiles.as_owner(directory):
+                found.append(sorted(os.getgroups()))
+            found.append(sorted(os.getgroups()))
+        return found
+
+    owners = sorted(os.getgrouplist("daemon", STRANGER))
+    assert in_child(groups, uid=0, groups=(0, 4)) == [[STRANGER], [0, 4], owners, [0, 4]]
 
 
 @pytest.mark.root

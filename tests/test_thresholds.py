@@ -99,6 +99,7 @@ def test_option_beats_file_beats_default_for_each_level() -> None:
         ("1e3", "'1e3' is not a range such as 80, 10:, ~:80, 10:80 or @10:80"),
         ("+5", "'+5' is not a range such as 80, 10:, ~:80, 10:80 or @10:80"),
         ("@", "'@' is not a range such as 80, 10:, ~:80, 10:80 or @10:80"),
+        ("9" * 41, "has over 40 characters"),
         ("nan", "'nan' is not a range such as 80, 10:, ~:80, 10:80 or @10:80"),
         ("\u0665", "'\u0665' is not a range such as 80, 10:, ~:80, 10:80 or @10:80"),
         ("20:10", "'20:10' has its start above its end"),
