@@ -1,7 +1,7 @@
 """One drawing: axes with units, a time axis in the report's zone, gaps that are shown as gaps, and its PNG files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any
 
@@ -232,8 +232,9 @@ def marks(top: float) -> list[float]:
     return [float(step * number) for number in range(int(np.ceil(top / step - 1e-9)) + 1)]
 
 
-def bars(size: Size, rows: Sequence[tuple[str, float, str]], unit: str, *, simulated: bool) -> Image:
+def bars(rows: Sequence[tuple[str, float, str]], unit: str, *, simulated: bool) -> Image:
     """Numbers by name and colour, a horizontal bar each, the first on top: for what has no course over time yet."""
+    size = replace(NARROW, height=44 + 26 * len(rows))
     canvas = Canvas(size, left=16 + 8 * max(len(name) for name, _, _ in rows), top=32, bottom=12, right=60)
     axes = canvas.axes
     names, values, roles = zip(*rows, strict=True)

@@ -11,8 +11,9 @@ from tcptide.model import NOT_CONNECTIONS, Sample
 
 from . import words
 from .chart import NARROW, WIDE, Image, Size, TimeChart, bars, marks
-from .figures import Measured, column, share
+from .figures import Measured, column, usage
 from .frames import Blocks, History
+from .limits import Limits
 
 #: Layers of the stack from the bottom, neighbours of different lightness: name, colour, series. What is no layer, or
 #: too thin for one, is 'other'.
@@ -25,9 +26,6 @@ LAYERS = (
     ("FIN_WAIT", "fin_wait", ("fin_wait1", "fin_wait2")),
 )
 THIN = 0.01  # of the highest total
-
-PORT_LEVELS = levels.of("tcp_port_exhaustion", "worst_destination")
-PORT_LIMITS = [limit for limit in (levels.KNEE_PERCENT, PORT_LEVELS.warning, PORT_LEVELS.critical) if limit]
 
 
 @dataclass(frozen=True)
@@ -62,15 +60,19 @@ class Charts:
     blocks: Blocks
     zone: tzinfo
     simulated: bool
+    limits: Limits
     now: str  # what the last numbers are called
 
     @property
     def resolution(self) -> str:
         """What a step of a line stands for, and a surface."""
         if self.blocks.seconds is None:
-            return "Each step is one sample."
-        each = words.duration(self.blocks.seconds)
-        return f"Each step is the mean of {each}; a surface under a line reaches to the highest value in them."
+            if self.history.rollups_until is None:
+                return "Each step is one sample."
+            each = "one sample, or the mean of a quarter of an hour"
+        else:
+            each = f"the mean of {words.duration(self.blocks.seconds)}"
+        return f"Each step is {each}; a surface under a line reaches to the highest value in it."
 
     def all(self) -> list[Picture]:
         """The pictures of the page in its order, without those of which nothing was seen."""
@@ -98,14 +100,16 @@ class Charts:
         if np.nanmax(rest) > 0:
             layers.append(("other", "other", rest))
 
+        averaged = bool(self.blocks.seconds or self.history.rollups_until)
+
         def draw(size: Size, columns: int) -> Image:
-            entries = len(layers) + bool(self.blocks.seconds)
+            entries = len(layers) + averaged
             chart = self._chart(size, "connections", marks(total.highest or 0), -(-entries // columns))
             base = 0 * rest
             for name, role, values in layers:
                 chart.area(base + values, role, name, base)
                 base = base + values
-            if self.blocks.seconds:
+            if averaged:
                 chart.line(self.blocks.highest["total"].to_numpy(), "text", "highest total", width=0.9)
             else:
                 chart.marks(base, "text")
@@ -126,11 +130,11 @@ class Charts:
     def time_wait(self) -> Picture | None:
         """TIME_WAIT, and how far its limit is."""
         of = column(self.history, "time_wait")
-        usage = share(self.history, "time_wait", "time_wait_limit").max()
+        most = usage(self.history, "time_wait").highest or 0
         limit = column(self.history, "time_wait_limit").now
-        of_limit = f", {words.percent(usage)} of the limit of {words.count(limit)}" if limit else ""
+        of_limit = f", {words.percent(most)} of the limit of {words.count(limit)}" if limit else ""
         line = Line("TIME_WAIT", "time_wait", "text", under="time_wait")
-        limits = [(limit, "tcp_max_tw_buckets")] if limit and usage >= 40 else []
+        limits = [(limit, "tcp_max_tw_buckets")] if limit and most >= 40 else []
         return self._picture(
             ("time_wait", "TIME_WAIT", "sockets"),
             [line],
@@ -142,8 +146,11 @@ class Charts:
     def ports(self) -> Picture | None:
         """How full the fullest destination is."""
         worst = column(self.history, "worst_destination")
-        above = self.history.seconds_above("worst_destination", PORT_LEVELS.warning or 0)
-        long = f", above {PORT_LEVELS.warning:g}% for {words.duration(above)}" if above else ""
+        of = self.limits.of("tcp_port_exhaustion", "worst_destination")
+        limits = sorted({limit for limit in (levels.KNEE_PERCENT, *of) if limit and limit < 100})
+        lowest = min((limit for limit in of if limit is not None), default=100.0)
+        above = self.history.seconds_above("worst_destination", lowest)
+        long = f", above {lowest:g}% for {words.duration(above)}" if above else ""
         lines = [
             Line("fullest destination", "worst_destination", "established", under="tint"),
             Line("fullest address for bind()", "worst_bind", "syn_sent", (4, 2)),
@@ -153,8 +160,8 @@ class Charts:
             lines,
             f"The fullest destination took at most {self._highest(worst, words.percent)}{long}.",
             f"Above {levels.KNEE_PERCENT:g}% each connect() there gets slow; at 100% it fails.",
-            [(limit, "") for limit in PORT_LIMITS],
-            axis=(0, *PORT_LIMITS, 100),
+            [(limit, "") for limit in limits],
+            axis=(0, *limits, 100),
         )
 
     def rare_states(self) -> Picture | None:
@@ -174,7 +181,7 @@ class Charts:
 
     def opens(self) -> Picture | None:
         """New connections by who opened them."""
-        both = self.history.values["active_opens"] + self.history.values["passive_opens"]
+        both = column(self.history, "active_opens", "passive_opens")
         lines = [
             Line("by others", "passive_opens", "established", under="tint"),
             Line("by this host", "active_opens", "close_wait", (4, 2)),
@@ -182,7 +189,7 @@ class Charts:
         return self._picture(
             ("opens", "Connections opened", "per second"),
             lines,
-            f"{words.per_second(both.mean())} on average, {words.per_second(both.max())} at most.",
+            f"{words.per_second(both.mean)} on average, {words.per_second(both.highest)} at most.",
             "",
         )
 
@@ -251,18 +258,19 @@ class Charts:
         return say(measured.highest) + when
 
 
-def states_now(sample: Sample, simulated: bool) -> Picture:
-    """The states of one sample: what there is to draw while there is no history."""
+def states_now(sample: Sample, simulated: bool) -> Picture | None:
+    """The states of one sample: what there is to draw while there is no history, if there is a connection."""
     counts = {state: v4 + v6 for state, (v4, v6) in sample.states.items() if state not in NOT_CONNECTIONS}
     roles = {member: role for _, role, members in LAYERS for member in members}
     rows = [(state, number, roles.get(state.lower(), "other")) for state, number in counts.items() if number]
+    if not rows:
+        return None
     rows.sort(key=lambda row: -row[1])
     told = ", ".join(f"{words.count(number)} {state}" for state, number, _ in rows)
-    drawn = rows or [("ESTABLISHED", 0, "established")]
     return Picture(
         "states-now",
         "Connections by state",
-        f"{words.counted(sum(counts.values()), 'connection')}{told and f': {told}'}.",
+        f"{words.counted(sum(counts.values()), 'connection')}: {told}.",
         "One sample is a moment: a course over time needs at least two.",
-        bars(NARROW, drawn, "connections", simulated=simulated),
+        bars(rows, "connections", simulated=simulated),
     )

@@ -89,7 +89,7 @@ def report(given: argparse.Namespace) -> str:
     """
     target = _target(given.output)
     page = _page_module()
-    from . import load, times
+    from . import limits, load, times
 
     settings = config.load(given.config, os.environ)
     zone = times.zone(given.timezone, os.environ)
@@ -100,10 +100,12 @@ def report(given: argparse.Namespace) -> str:
     if since is not None and until is not None and since >= until:
         raise ConfigError(f"--until: {given.until!r} is not after --since {given.since!r}")
     directory = state_directory(given.state_dir, os.environ, settings.state_dir)
-    loaded = load.load(directory, given.source, since, until, settings.privacy)
+    now = SYSTEM.wall()
+    loaded = load.load(directory, given.source, since, until, settings.privacy, now)
     if given.verbose:
-        print(f"{len(loaded.points)} samples of {loaded.source.name!r} in {directory}", file=sys.stderr)
-    built = page.build(loaded, settings.interval_seconds, zone, SYSTEM.wall())
+        rolled = f" and {len(loaded.rollups)} rollups" if loaded.rollups else ""
+        print(f"{len(loaded.points)} samples{rolled} of {loaded.source.name!r} in {directory}", file=sys.stderr)
+    built = page.build(loaded, settings.interval_seconds, zone, now, limits.Limits(settings.thresholds))
     return _write(target, page.render(built).encode())
 
 
@@ -138,20 +140,21 @@ def _target(output: str) -> str:
 def _write(path: str, content: bytes) -> str:
     """Put the file into its place in one step, so that whoever reads it meanwhile sees the old or the new one.
 
-    A new file can be read by its owner and group at most; one that is replaced keeps its mode, owner and group as far
-    as that is allowed.
+    A new file can be read by its owner and group at most. One that is replaced keeps its mode, owner and group as far
+    as that is allowed, unless others may write to the directory, as to /tmp: then anybody may have put it there.
     """
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f".{name}.{os.urandom(4).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     file = os.open(temporary, flags, FILE_MODE)
     try:
-        with open(file, "wb") as stream, contextlib.suppress(FileNotFoundError):
+        with open(file, "wb") as stream:
             stream.write(content)
-            before = os.lstat(path)
-            with contextlib.suppress(PermissionError):
-                os.fchown(file, before.st_uid if os.geteuid() == 0 else -1, before.st_gid)
-            os.fchmod(file, stat.S_IMODE(before.st_mode))
+            if os.path.lexists(path) and not os.stat(directory).st_mode & stat.S_IWOTH:
+                before = os.lstat(path)
+                with contextlib.suppress(PermissionError):
+                    os.fchown(file, before.st_uid if os.geteuid() == 0 else -1, before.st_gid)
+                os.fchmod(file, stat.S_IMODE(before.st_mode))
         os.rename(temporary, path)
     except BaseException as error:
         os.unlink(temporary)

@@ -7,13 +7,12 @@ from datetime import tzinfo
 import numpy as np
 import pandas as pd
 
-from tcptide import levels
-from tcptide.levels import Levels
 from tcptide.model import Destination, Listener
 from tcptide.text import endpoint
 
 from . import words
 from .frames import History
+from .limits import Limits
 from .load import Loaded
 
 
@@ -27,25 +26,33 @@ class Measured:
     when: float | None  # wall clock seconds of the highest; the first of equals
 
 
-def measured(values: pd.Series) -> Measured:
-    """The figures of one column, whose index is wall clock seconds."""
-    seen = values.to_numpy(dtype=float)
-    if not np.isfinite(seen).any():
+def measured(history: History, values: pd.Series, highest: pd.Series) -> Measured:
+    """The figures of one column of a history, made of its values and of its highest."""
+    seen, peaks = values.to_numpy(dtype=float), highest.to_numpy(dtype=float)
+    known = np.isfinite(seen)
+    if not known.any():
         return Measured(None, None, None, None)
-    at = int(np.nanargmax(seen))
+    at = int(np.nanargmax(peaks))
     now = float(seen[-1])
-    return Measured(None if np.isnan(now) else now, float(np.nanmean(seen)), float(seen[at]), float(values.index[at]))
+    mean = float(np.average(seen[known], weights=history.seconds[known]))
+    return Measured(None if np.isnan(now) else now, mean, float(peaks[at]), float(highest.index[at]))
 
 
-def column(history: History, name: str) -> Measured:
-    """The figures of a stored series."""
-    return measured(history.values[name])
+def column(history: History, *names: str) -> Measured:
+    """The figures of a stored series, or of the sum of several: of rollups the highest are added, too."""
+    values, highest = (table[list(names)].sum(axis=1, skipna=False) for table in (history.values, history.highest))
+    return measured(history, values, highest)
 
 
-def share(history: History, part: str, *whole: str) -> pd.Series:
-    """One column as a percentage of another, or of the sum of others; NaN where there is no whole."""
-    of = history.values[list(whole)].sum(axis=1, min_count=len(whole))
-    return (100 * history.values[part] / of.where(of > 0)).clip(upper=100)
+def usage(history: History, name: str) -> Measured:
+    """The figures of a gauge as a percentage of its limit."""
+    limit = history.values[f"{name}_limit"]
+    return measured(history, *(share(table[name], limit) for table in (history.values, history.highest)))
+
+
+def share(part: pd.Series, whole: pd.Series) -> pd.Series:
+    """One column as a percentage of another; NaN where there is no whole."""
+    return (100 * part / whole.where(whole > 0)).clip(upper=100)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Figure:
     meaning: str  # what `value` is
     details: tuple[str, ...]
     bar: tuple[float, float] | None = None  # now and highest, percent
-    severity: int = 0  # of the highest, by the checks' default thresholds
+    severity: int = 0  # of the highest, by the limits
 
 
 @dataclass(frozen=True)
@@ -67,11 +74,12 @@ class Figures:
     history: History
     loaded: Loaded
     zone: tzinfo
+    limits: Limits
     now: str  # what the last numbers are called
 
     def all(self) -> list[Figure]:
         """Those of the page in its order; what was never seen is left out."""
-        opened = measured(self.history.values["active_opens"] + self.history.values["passive_opens"])
+        opened = column(self.history, "active_opens", "passive_opens")
         figures = [
             self._amount(
                 "Connections", f"{self.now}, all states but LISTEN", column(self.history, "total"), words.count
@@ -90,11 +98,11 @@ class Figures:
         now, limit = column(self.history, "time_wait").now, column(self.history, "time_wait_limit").now
         of = f"{words.count(now)} of {words.count(limit)}"
         levels_of = ("tcp_time_wait", "bucket_usage")
-        return self._fill("TIME_WAIT", f"of its limit {self.now}", self._share("time_wait"), levels_of, of)
+        return self._fill("TIME_WAIT", f"of its limit {self.now}", usage(self.history, "time_wait"), levels_of, of)
 
     def _conntrack(self) -> Figure | None:
         levels_of = ("tcp_connections", "conntrack_usage")
-        return self._fill("Conntrack", f"of its table {self.now}", self._share("conntrack"), levels_of)
+        return self._fill("Conntrack", f"of its table {self.now}", usage(self.history, "conntrack"), levels_of)
 
     def _destination(self) -> Figure | None:
         ports = self.loaded.newest.ports if self.loaded.newest else None
@@ -121,7 +129,7 @@ class Figures:
         if of.highest is None:
             return None
         details = tuple(filter(None, (now, *self._course(of, words.percent, then))))
-        severity = severity_of(of.highest, levels.of(*levels_of))
+        severity = self.limits.severity(*levels_of, of.highest)
         return Figure(title, words.percent(of.now), meaning, details, (of.now or 0.0, of.highest), severity)
 
     def _part(self, title: str, what: str, part: str, *whole: str) -> Figure:
@@ -147,24 +155,12 @@ class Figures:
         highest = f"highest {say(of.highest)}, {words.stamp(of.when, self.zone)}"
         return f"mean {say(of.mean)}", f"{highest}, {who}" if who else highest
 
-    def _share(self, name: str) -> Measured:
-        return measured(share(self.history, name, f"{name}_limit"))
-
-
-def severity_of(value: float | None, limits: Levels) -> int:
-    """0 within the thresholds, 1 above warning, 2 above critical."""
-    if value is None:
-        return 0
-    if limits.critical is not None and value > limits.critical:
-        return 2
-    return int(limits.warning is not None and value > limits.warning)
-
 
 def destination(one: Destination | None) -> str:
-    """`to 10.0.0.5:5432 by app.service`; nothing where nothing is held."""
+    """`towards 10.0.0.5:5432 (app.service)`; nothing where nothing is held."""
     if one is None or not one.ports_used:
         return ""
-    return f"to {endpoint(one.remote, one.remote_port)}" + (f" by {one.holder}" if one.holder else "")
+    return f"towards {endpoint(one.remote, one.remote_port)}" + (f" ({one.holder})" if one.holder else "")
 
 
 def listening(one: Listener | None) -> str:

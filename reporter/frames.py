@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from operator import itemgetter
 
 import numpy as np
 import pandas as pd
 
 from tcptide.model import Point
+from tcptide.schema import QUARTER_SECONDS, Rollup
 from tcptide.series import COUNTERS, NAMES
-from tcptide.trends import GAP_INTERVALS
+from tcptide.trends import GAP_INTERVALS, MAX_SECONDS
 
 MOST_BLOCKS = 600  # a picture's width has room for about so many
 BLOCK_SECONDS = tuple(60 * minutes for minutes in (3, 5, 10, 15, 20, 30, 60, 120, 180, 360, 720, 1440))
@@ -39,65 +39,105 @@ class Restart:
 
 @dataclass(frozen=True)
 class History:
-    """The points of a period as one table."""
+    """The rows of a period as one table: points, and before them perhaps rollups of a quarter of an hour."""
 
     since: float
     until: float
     values: pd.DataFrame  # index: wall clock seconds, ascending; a column a Series, counters as per-second rates
-    increase: Mapping[str, float | None]  # by counter: how much was counted, in gaps too; what a restart hid is not
-    never: tuple[str, ...]  # series without a value in any point
-    spacing_seconds: float  # the usual distance between two points
+    highest: pd.DataFrame  # the same of the highest in each row; for a point it is `values`
+    begins: np.ndarray  # wall clock seconds of each row; of a point both are its moment
+    ends: np.ndarray
+    seconds: np.ndarray  # how long each row stands for
+    increase: Mapping[str, float | None]  # by counter: how much was counted, between points in gaps too
+    never: tuple[str, ...]  # series without a value in any row
+    spacing_seconds: float  # the usual distance between two points, at least the interval
     gaps: tuple[Stretch, ...]
-    restarts: tuple[Restart, ...]
+    restarts: tuple[Restart, ...]  # among the points: a rollup knows of none
+
+    @property
+    def rollups_until(self) -> float | None:
+        """Up to when the rows are rollups."""
+        return max(self.ends[self.ends > self.begins], default=None)
 
     @property
     def coverage(self) -> float | None:
-        """The share of the period, 0 to 1, that lies outside of gaps; None for a period without length."""
+        """The share of the period, 0 to 1, that samples stand for; None for a period without length."""
         whole = self.until - self.since
-        return 1 - sum(gap.seconds for gap in self.gaps) / whole if whole > 0 else None
+        unseen = sum(gap.seconds for gap in self.gaps) + (self.ends - self.begins - self.seconds).clip(min=0).sum()
+        return float(1 - unseen / whole) if whole > 0 else None
 
     def seconds_above(self, name: str, limit: float) -> float:
         """About how long a series was above a limit."""
-        return float((self.values[name] > limit).sum() * self.spacing_seconds)
+        return float(self.seconds[self.highest[name] > limit].sum())
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """A history as a row of blocks in time: one a point, or a mean and a maximum of many."""
+    """A history as blocks in time: one a row, or a mean and a maximum of many."""
 
     edges: np.ndarray  # wall clock seconds; one more than there are blocks
     mean: pd.DataFrame  # a row a block; NaN where nothing was seen
     highest: pd.DataFrame
-    seconds: float | None  # of one block; None: a block is a point
+    seconds: float | None  # of one block; None: a block is a row
 
 
-def history(points: Sequence[Point], since: float, until: float, interval_seconds: float) -> History:
-    """The table of the points, which come in the order in which they were stored."""
+def history(
+    points: Sequence[Point],
+    since: float,
+    until: float,
+    interval_seconds: float,
+    rollups: Sequence[tuple[Rollup, Rollup]] = (),
+) -> History:
+    """The table of the points, which come in the order in which they were stored.
+
+    rollups: mean and maximum of each quarter that has no points any more, all older than the points.
+    """
     wall = np.array([point.wall_seconds for point in points])
-    in_order = itemgetter(*NAMES)
-    table = np.array([in_order(point.values) for point in points], dtype=float)  # None becomes NaN
-    values = pd.DataFrame(table, columns=list(NAMES))
-    never = tuple(values.columns[values.isna().all()])
+    values = _table([point.values for point in points])
+    never = values.isna().all()
     counters = list(COUNTERS)
-    boottime = pd.Series([point.boottime_seconds for point in points], dtype=float)
-    elapsed = boottime.diff()
+    elapsed = pd.Series([point.boottime_seconds for point in points], dtype=float).diff()
     restarts = tuple(_restarts(points, values[counters]))
     together = ~pd.Series(wall).isin([restart.wall_seconds for restart in restarts]) & (elapsed > 0)
     increments = values[counters].diff().where(together, axis=0)
     increments = increments.where(increments >= 0)
-
-    distances = np.sort(np.diff(np.sort(wall)))
-    usual = float(distances[(len(distances) - 1) // 2]) if len(distances) else 0.0
-    spacing = max(interval_seconds, usual)
-    limit = GAP_INTERVALS * spacing
-    values[counters] = increments.div(elapsed, axis=0).where(elapsed <= limit, axis=0)
+    values[counters] = increments.div(elapsed, axis=0).where(elapsed <= MAX_SECONDS, axis=0)
     values.index = pd.Index(wall, name="wall_seconds")
     values = values.sort_index(kind="stable")
-    walls = [since, *values.index, until]
-    gaps = tuple(Stretch(left, right) for left, right in pairwise(walls) if right - left > limit)
-    totals = increments.sum(min_count=1)
-    increase = {name: None if np.isnan(totals[name]) else float(totals[name]) for name in counters}
-    return History(since, until, values, increase, never, spacing, gaps, restarts)
+
+    distances = np.sort(np.diff(values.index))
+    usual = float(distances[(len(distances) - 1) // 2]) if len(distances) else 0.0
+    spacing = max(interval_seconds, usual)
+    quarters = np.array([mean.quarter * QUARTER_SECONDS for mean, _ in rollups], dtype=float)
+    covered = np.array([mean.covered_seconds for mean, _ in rollups], dtype=float)
+    middles = pd.Index(quarters + QUARTER_SECONDS / 2, name="wall_seconds")
+    means, maxima = (_table([pair[which].values for pair in rollups]).set_index(middles) for which in (0, 1))
+    begins = np.concatenate([quarters, values.index])
+    ends = np.concatenate([quarters + QUARTER_SECONDS, values.index])
+    edges = zip([since, *ends], [*begins, until], strict=True)
+    counted = pd.concat([increments, means[counters].mul(covered, axis=0)])
+    totals = counted.sum(min_count=1)
+    rows = pd.concat([means, values]) if rollups else values
+    return History(
+        since=since,
+        until=until,
+        values=rows,
+        highest=pd.concat([maxima, values]) if rollups else values,
+        begins=begins,
+        ends=ends,
+        seconds=np.concatenate([covered, np.full(len(points), spacing)]),
+        increase={name: None if np.isnan(totals[name]) else float(totals[name]) for name in counters},
+        never=tuple(name for name in NAMES if never[name] and means[name].isna().all()),
+        spacing_seconds=spacing,
+        gaps=tuple(Stretch(left, right) for left, right in edges if right - left > GAP_INTERVALS * spacing),
+        restarts=restarts,
+    )
+
+
+def _table(rows: Sequence[Mapping[str, float | None]]) -> pd.DataFrame:
+    in_order = itemgetter(*NAMES)
+    table = np.array([in_order(row) for row in rows], dtype=float).reshape(len(rows), len(NAMES))
+    return pd.DataFrame(table, columns=list(NAMES))  # None has become NaN
 
 
 def _restarts(points: Sequence[Point], counters: pd.DataFrame) -> Iterator[Restart]:
@@ -112,35 +152,42 @@ def _restarts(points: Sequence[Point], counters: pd.DataFrame) -> Iterator[Resta
 
 
 def blocks(history: History) -> Blocks:
-    """What to draw: the points themselves while a picture has room for them, else equal blocks of at least three."""
+    """What to draw: the rows themselves while a picture has room for them, else equal blocks of at least three."""
     if len(history.values) <= MOST_BLOCKS:
-        return _points_as_blocks(history)
+        return _rows_as_blocks(history)
     whole = history.until - history.since
     wanted = max(whole / MOST_BLOCKS, GAP_INTERVALS * history.spacing_seconds)
+    if history.rollups_until is not None:
+        wanted = max(wanted, QUARTER_SECONDS)
     seconds = next((seconds for seconds in BLOCK_SECONDS if seconds >= wanted), wanted)
     begin = history.since // seconds * seconds
     edges = np.arange(begin, history.until + seconds, seconds)
     number = ((history.values.index.to_numpy() - begin) // seconds).astype(int)
-    grouped = history.values.groupby(number)
     rows = range(len(edges) - 1)
-    return Blocks(edges, grouped.mean().reindex(rows), grouped.max().reindex(rows), seconds)
+    mean, highest = history.values.groupby(number).mean(), history.highest.groupby(number).max()
+    return Blocks(edges, mean.reindex(rows), highest.reindex(rows), seconds)
 
 
-def _points_as_blocks(history: History) -> Blocks:
-    """Each point reaches half-way to its neighbours; at a gap, half of the usual distance, and then nothing."""
-    half = history.spacing_seconds / 2
-    wall = history.values.index.to_numpy()
-    edges, rows = [wall[0] - half], []
-    for number, (left, right) in enumerate(zip(wall, [*wall[1:], np.inf], strict=True)):
+def _rows_as_blocks(history: History) -> Blocks:
+    """Each row reaches half-way to its neighbours; at a gap a point half of the usual distance, and then nothing."""
+    begins, ends = (
+        np.where(history.ends > history.begins, edge, edge + side * history.spacing_seconds / 2)
+        for edge, side in ((history.begins, -1), (history.ends, 1))
+    )
+    gaps = {gap.since for gap in history.gaps}
+    edges, rows = [begins[0]], []
+    for number, end in enumerate(history.ends):
         rows.append(number)
-        if right - left <= GAP_INTERVALS * history.spacing_seconds:
-            edges.append((left + right) / 2)
-        elif right == np.inf:
-            edges.append(left + half)
-        else:
-            edges += [left + half, right - half]
+        if number == len(ends) - 1:
+            edges.append(ends[number])
+        elif end in gaps:
+            edges += [ends[number], begins[number + 1]]
             rows.append(-1)
+        else:
+            edges.append((end + history.begins[number + 1]) / 2)
     empty = pd.DataFrame(np.nan, index=[-1], columns=history.values.columns)
-    numbered = pd.concat([history.values.reset_index(drop=True), empty])
-    drawn = numbered.loc[rows].reset_index(drop=True)
-    return Blocks(np.array(edges), drawn, drawn, None)
+
+    def drawn(table: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([table.reset_index(drop=True), empty]).loc[rows].reset_index(drop=True)
+
+    return Blocks(np.array(edges), drawn(history.values), drawn(history.highest), None)

@@ -9,7 +9,7 @@ from tcptide.codec import Top
 from tcptide.config import Privacy
 from tcptide.errors import ConfigError, NoDataError, StoreError
 from tcptide.model import Destination, Listener, Point, Rates, Sample
-from tcptide.schema import Source
+from tcptide.schema import QUARTER_SECONDS, Rollup, Source
 from tcptide.series import point_of
 from tcptide.store import Reader, StateError
 
@@ -25,15 +25,22 @@ class Loaded:
     source: Source
     since: float  # wall clock seconds
     until: float
+    begins_late: bool  # it was asked for from an earlier time, from which nothing is stored
     points: list[Point]
+    rollups: list[tuple[Rollup, Rollup]]  # mean and maximum of the quarters before the first point
     newest: Sample | None  # None: it is not of this period, or of another version
     rates: Rates  # of `newest`
     fullest_destination: Destination | None  # when the ports towards one were used most
     fullest_listener: Listener | None
 
 
-def load(directory: str, name: str | None, since: float | None, until: float | None, shown: Privacy) -> Loaded:
+def load(
+    directory: str, name: str | None, since: float | None, until: float | None, shown: Privacy, now: float
+) -> Loaded:
     """The period from `since` to `until`, both inclusive; by default the last 24 hours of what there is.
+
+    It begins with what is stored and ends `now` at the latest. Points are pruned before rollups are: where the period
+    begins before the oldest point there are rollups up to it.
 
     Raises StoreError where the state can't be read, NoDataError where it has nothing for the period, ConfigError for a
     source that it does not know.
@@ -47,28 +54,58 @@ def load(directory: str, name: str | None, since: float | None, until: float | N
             last.append(point_of(latest))  # too soon after the last row for one of its own
         if not last:
             raise NoDataError(f"{directory}: no samples of {source.name!r} yet")
-        end = last[-1].wall_seconds if until is None else until
+        newest_wall = last[-1].wall_seconds
+        end = newest_wall if until is None else min(until, max(now, newest_wall))
         begin = end - DEFAULT_SECONDS if since is None else since
         points = reader.points(source.name, begin, math.nextafter(end, math.inf))
-        if last[-1].id is None and begin <= last[-1].wall_seconds <= end:
+        if last[-1].id is None and begin <= newest_wall <= end:
             points.append(last[-1])
-        if not points:
+        older = reader.before(source.name, begin)
+        rollups: list[tuple[Rollup, Rollup]] = []
+        if older is None:
+            points, rollups = _with_rollups(reader, source.name, begin, end, points)
+        if not points and not rollups:
             raise NoDataError(f"{directory}: no samples of {source.name!r} in this period")
         newest = latest if latest and begin <= latest.origin.wall_seconds <= end else None
-        destinations = _at_peak(reader, source.name, points, "worst_destination")
-        listeners = _at_peak(reader, source.name, points, "worst_listener")
+        destinations = _at_peak(reader, source.name, points, rollups, "worst_destination")
+        listeners = _at_peak(reader, source.name, points, rollups, "worst_listener")
     destination = destinations.destinations[0] if destinations and destinations.destinations else None
     listener = listeners.listeners[0] if listeners and listeners.listeners else None
+    begins = [float(mean.quarter * QUARTER_SECONDS) for mean, _ in rollups]
+    first = min([*begins, *(point.wall_seconds for point in points)])
+    if since is not None and older is not None:
+        first = begin
+    if not points and end - begins[-1] < 2 * QUARTER_SECONDS:
+        end = begins[-1] + QUARTER_SECONDS  # of the last whole quarter
     return Loaded(
         source,
-        min(point.wall_seconds for point in points) if since is None else begin,
+        first,
         end,
+        since is not None and first - since > QUARTER_SECONDS,
         points,
+        rollups,
         privacy.shown(newest, shown) if newest else None,
         rates,
         _shown(destination, latest, shown),
         listener,
     )
+
+
+def _with_rollups(
+    reader: Reader, source: str, begin: float, end: float, points: list[Point]
+) -> tuple[list[Point], list[tuple[Rollup, Rollup]]]:
+    """The points, and the rollups of the period's whole quarters before them, if there are any.
+
+    Then the quarter of the first point, most of whose points are gone, is a rollup too.
+    """
+    first = points[0].wall_seconds if points else end - QUARTER_SECONDS
+    means, maxima = (reader.rollups(source, statistic, begin, first) for statistic in ("mean", "max"))
+    rollups = list(zip(means, maxima, strict=True))
+    if not points or not rollups or (last := means[-1].quarter) < trends.quarter_of(first):
+        return points, rollups
+    if len(rollups) == 1:  # nothing is gone
+        return points, []
+    return [point for point in points if trends.quarter_of(point.wall_seconds) > last], rollups
 
 
 def _source(directory: str, sources: Sequence[Source], name: str | None) -> Source:
@@ -84,9 +121,19 @@ def _source(directory: str, sources: Sequence[Source], name: str | None) -> Sour
     raise ConfigError(f"--source: {directory} has none named {name or DEFAULT_SOURCE!r}, only {known}")
 
 
-def _at_peak(reader: Reader, source: str, points: Sequence[Point], series: str) -> Top | None:
-    """The top lists of the row in which a series was highest; None where an older version wrote them differently."""
-    wall = max(points, key=lambda point: point.values[series] or 0.0).wall_seconds
+def _at_peak(
+    reader: Reader, source: str, points: Sequence[Point], rollups: Sequence[tuple[Rollup, Rollup]], series: str
+) -> Top | None:
+    """The top lists of the row in which a series was highest.
+
+    None where that is a rollup, which has none, or where an older version wrote them differently.
+    """
+    if not points:
+        return None
+    peak = max(points, key=lambda point: point.values[series] or 0.0)
+    if any((highest.values[series] or 0.0) > (peak.values[series] or 0.0) for _, highest in rollups):
+        return None
+    wall = peak.wall_seconds
     try:
         tops = reader.tops(source, wall, math.nextafter(wall, math.inf))
     except StateError:

@@ -9,8 +9,9 @@ import pandas as pd
 from tcptide import levels
 
 from . import words
-from .figures import destination, listening, measured, severity_of, share
+from .figures import destination, listening, measured, share
 from .frames import History
+from .limits import Limits
 from .load import Loaded
 
 #: What the kernel counts only when something goes wrong: severity, series, what it means, what was counted.
@@ -33,57 +34,55 @@ class Seen:
     evidence: str
 
 
-def seen(history: History, loaded: Loaded, zone: tzinfo) -> list[Seen]:
+def seen(history: History, loaded: Loaded, zone: tzinfo, limits: Limits) -> list[Seen]:
     """All of it, the worst first."""
-    every = [*_over_levels(history, loaded, zone), *_troubles(history, zone)]
+    every = [*_over_levels(history, loaded, zone, limits), *_troubles(history, zone)]
     return sorted(every, key=lambda one: -one.severity)
 
 
-def _over_levels(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[Seen]:
-    """Percentages over the checks' default thresholds, where as much happened as a check asks for."""
-    values = history.values
-    waiting = values["not_accepted"] >= levels.MINIMUM_WAITING
-    opens = (values["active_opens"] + values["passive_opens"]) * history.spacing_seconds
-    failed = share(history, "attempt_fails", "active_opens", "passive_opens").where(opens >= levels.MINIMUM_OPENS)
+def _over_levels(history: History, loaded: Loaded, zone: tzinfo, limits: Limits) -> Iterator[Seen]:
+    """Percentages over the limits, where as much happened as a check asks for."""
+    values, highest = history.values, history.highest
+    waiting = highest["not_accepted"] >= levels.MINIMUM_WAITING
+    opens = values["active_opens"] + values["passive_opens"]
+    many = opens * history.spacing_seconds >= levels.MINIMUM_OPENS
+    failed = share(values["attempt_fails"], opens).where(many)
     sent = values["out_segs"] * history.spacing_seconds
-    again = share(history, "retrans_segs", "out_segs").where(sent >= levels.MINIMUM_SEGMENTS)
-    time_wait, conntrack = (
-        share(history, "time_wait", "time_wait_limit"),
-        share(history, "conntrack", "conntrack_limit"),
-    )
+    again = share(values["retrans_segs"], values["out_segs"]).where(sent >= levels.MINIMUM_SEGMENTS)
+    time_wait, conntrack = (share(highest[name], values[f"{name}_limit"]) for name in ("time_wait", "conntrack"))
     to, at = destination(loaded.fullest_destination), listening(loaded.fullest_listener)
     for check, metric, percentages, what, who in (
-        ("tcp_port_exhaustion", "worst_destination", values["worst_destination"], "Few ports were left", to),
-        ("tcp_port_exhaustion", "worst_bind", values["worst_bind"], "Few ports were left for bind()", ""),
+        ("tcp_port_exhaustion", "worst_destination", highest["worst_destination"], "Few ports were left", to),
+        ("tcp_port_exhaustion", "worst_bind", highest["worst_bind"], "Few ports were left for bind()", ""),
         ("tcp_time_wait", "bucket_usage", time_wait, "TIME_WAIT came near its limit", ""),
-        ("tcp_listen_queue", "worst_listener", values["worst_listener"].where(waiting), "An accept queue filled:", at),
+        ("tcp_listen_queue", "worst_listener", highest["worst_listener"].where(waiting), "An accept queue filled:", at),
         ("tcp_errors", "failed_open_percent", failed, "Opens failed", ""),
         ("tcp_errors", "retransmit_percent", again, "Segments were sent again", ""),
         ("tcp_connections", "conntrack_usage", conntrack, "The conntrack table filled", ""),
     ):
-        limits, highest = levels.of(check, metric), measured(percentages).highest
-        severity = severity_of(highest, limits)
-        limit = limits.critical if severity == 2 else limits.warning
+        most = measured(history, percentages, percentages).highest
+        severity = limits.severity(check, metric, most)
+        limit = limits.of(check, metric)[severity - 1]
         if severity and limit is not None:
             when = _when(percentages > limit, history, zone)
             name = f"{what} {who}".rstrip(" :")
-            yield Seen(severity, name, f"at most {words.percent(highest)}, above {limit:g}% {when}")
+            yield Seen(severity, name, f"at most {words.percent(most)}, above {limit:g}% {when}")
 
 
 def _troubles(history: History, zone: tzinfo) -> Iterator[Seen]:
     for severity, name, what, unit in TROUBLES:
         if counted := history.increase[name]:
             yield Seen(
-                severity, what, f"{words.count(counted)} {unit}, {_when(history.values[name] > 0, history, zone)}"
+                severity, what, f"{words.count(counted)} {unit}, {_when(history.highest[name] > 0, history, zone)}"
             )
 
 
 def _when(where: pd.Series, history: History, zone: tzinfo) -> str:
     """`for 42 min, from Tue 18 Nov 14:03 to 15:10`."""
-    walls = where.index[where.to_numpy()]
-    if walls.empty:
+    rows = where.to_numpy()
+    if not rows.any():
         return "while no samples were taken"
-    if len(walls) == 1:
-        return f"at {words.stamp(walls[0], zone)}"
-    long = words.duration(len(walls) * history.spacing_seconds)
-    return f"for {long}, from {words.stretch(walls[0], walls[-1], zone)}"
+    since, until = history.begins[rows][0], history.ends[rows][-1]
+    if since == until:
+        return f"at {words.stamp(since, zone)}"
+    return f"for {words.duration(history.seconds[rows].sum())}, from {words.stretch(since, until, zone)}"

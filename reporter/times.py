@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import chain
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tcptide.errors import ConfigError
@@ -47,14 +48,21 @@ def moment(text: str, option: str, zone: tzinfo) -> float:
 
 def ticks(since: float, until: float, zone: tzinfo, most: int) -> list[tuple[float, str]]:
     """At most `most` moments from `since` to `until` with labels: round hours of the zone, midnights as days."""
-    step = next((step for step in STEPS if (until - since) / step <= most), STEPS[-1] * 2)
+    step = next(step for step in chain(STEPS, _doubled(STEPS[-1])) if (until - since) / step <= most)
     return [
         (wall, _label(wall, step, zone)) for wall in _round_times(since, until, step, zone) if since <= wall <= until
     ]
 
 
+def _doubled(step: int) -> Iterator[int]:
+    while True:
+        yield (step := 2 * step)
+
+
 def _label(wall: float, step: float, zone: tzinfo) -> str:
     local = datetime.fromtimestamp(wall, zone)
+    if step > STEPS[-1]:
+        return f"{local:%b %Y}"
     if step >= 7 * DAY:
         return f"{local.day} {local:%b}"
     if step >= DAY or (local.hour, local.minute, local.second) == (0, 0, 0):

@@ -3,6 +3,8 @@
 from datetime import datetime, tzinfo
 from math import isfinite
 
+from tcptide import text
+
 NOT_SEEN = "–"  # noqa: RUF001 - for a value that was not seen
 
 
@@ -22,12 +24,8 @@ def counted(value: float | None, word: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A percentage with as many digits as matter: 92%, 3.1%, 0.12%; cut, so that 100% is said only when it is so."""
-    if value is None or not isfinite(value):
-        return NOT_SEEN
-    decimals = 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2
-    cut = int(round(value * 10**decimals, 6)) / 10**decimals
-    return f"{cut:.{decimals}f}%" if cut or not value else "under 0.01%"
+    """A percentage as the checks write it: 92%, 3.1%, 0.12%."""
+    return NOT_SEEN if value is None or not isfinite(value) else text.percent(value)
 
 
 def per_second(value: float | None) -> str:
@@ -71,5 +69,5 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
+    days, hours = divmod(round(seconds / 3600), 24)
     return f"{days} d {hours} h" if hours else f"{days} d"

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from reporter import page
+from reporter.limits import Limits, Thresholds
 from reporter.load import Loaded
 from reporter.page import Page
 from tcptide import history, statefiles
@@ -60,6 +61,7 @@ def built(
     made_after_seconds: float = 20.0,
     simulated: bool = False,
     in_period: bool = True,
+    thresholds: Thresholds = {},  # noqa: B006 - only read
 ) -> Page:
     """The page of these samples, in UTC."""
     every = list(samples)
@@ -69,13 +71,15 @@ def built(
         source=Source("host", every[-1].origin.hostname, simulated),
         since=rows[0].wall_seconds,
         until=rows[-1].wall_seconds,
+        begins_late=False,
         points=rows,
+        rollups=[],
         newest=every[-1] if in_period else None,
         rates=rates() if len(rows) > 1 else no_rates(),
         fullest_destination=peak.ports.worst[0] if peak.ports else None,
         fullest_listener=every[-1].listeners[0] if every[-1].listeners else None,
     )
-    return page.build(loaded, 60.0, ZoneInfo("UTC"), rows[-1].wall_seconds + made_after_seconds)
+    return page.build(loaded, 60.0, ZoneInfo("UTC"), rows[-1].wall_seconds + made_after_seconds, Limits(thresholds))
 
 
 def quiet_hour() -> list[Sample]:

@@ -12,6 +12,7 @@ import pytest
 from reporter import cli
 
 from .reporting import exhausted_hour, minute, stored
+from .samples import destination
 
 Script = Callable[[str], str]
 Report = Callable[..., subprocess.CompletedProcess[str]]
@@ -96,7 +97,54 @@ def test_past_names_who_it_was(report: Report, tmp_path: str) -> None:
     with open(f"{tmp_path}/tcptide.toml", "w", encoding="utf-8") as file:
         file.write('[privacy]\nremote_addresses = "masked"\n')
     assert report("--until", "2025-11-18T01:00Z", "--config", "tcptide.toml", state_dir=directory).returncode == 0
-    assert "Few ports were left to 10.0.0.0/24:5432 by app.service : at most 95%" in text_of(f"{tmp_path}/{NAME}")
+    assert "Few ports were left towards 10.0.0.0/24:5432 (app.service) : at most 95%" in text_of(f"{tmp_path}/{NAME}")
+
+
+def test_period_begins_with_what_is_stored_and_ends_by_now(report: Report, tmp_path: str) -> None:
+    assert report("--timezone", "Pacific/Pago_Pago", "--since", "0001-01-01T00:00+00:00").returncode == 0
+    text = text_of(f"{tmp_path}/{NAME}")
+    assert "web1 Mon 17 Nov 2025 13:00 SST to Mon 17 Nov 2025 14:00 SST 1 h, times in Pacific/Pago_Pago" in text
+    assert "Nothing older is stored: the period begins with the first sample" in text
+    assert report("--timezone", "UTC", "--since", "2025-11-18", "--until", "9999-12-31").returncode == 0
+    assert "9999" not in text_of(f"{tmp_path}/{NAME}")
+
+
+def test_gap_at_the_begin_is_a_gap(report: Report, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(number) for number in (0, 1, *range(90, 100))])
+    assert report("--timezone", "UTC", "--since", "2025-11-18T00:30", state_dir=directory).returncode == 0
+    text = text_of(f"{tmp_path}/{NAME}")
+    assert "web1 Tue 18 Nov 2025 00:30 UTC to Tue 18 Nov 2025 01:39 UTC 1 h 9 min," in text
+    assert "Nothing older" not in text
+    assert "Gaps Tue 18 Nov 2025 00:30 UTC to Tue 18 Nov 2025 01:30 UTC (1 h) Restarts" in text
+
+
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Sixteen days of a host, of whose first two only rollups are left; on the first its ports were nearly used up."""
+    full = (destination(27_000),)
+    calm = (destination(300),)
+    samples = [minute(3 * number, worst=full if 100 < number <= 110 else calm) for number in range(16 * 480)]
+    return stored(str(tmp_path_factory.mktemp("pruned")), samples)
+
+
+def test_rollups_stand_for_what_is_pruned(report: Report, pruned: str, tmp_path: str) -> None:
+    done = report("-v", "--timezone", "UTC", "--since", "2025-11-18", state_dir=pruned)
+    samples, rollups = map(int, re.findall("[0-9]+", done.stderr.partition(" of ")[0]))
+    assert samples + 5 * rollups == 16 * 480
+    text = text_of(f"{tmp_path}/{NAME}")
+    assert "web1 Tue 18 Nov 2025 00:00 UTC to Wed 3 Dec 2025 23:57 UTC 16 d, times" in text
+    assert "Single samples are no longer kept up to " in text
+    assert "Few ports were left : at most 95%, above 85% for 45 min, from Tue 18 Nov 05:00 to 05:45" in text
+    assert re.search("Coverage (99|100)% of the period Gaps none", text)
+
+
+def test_period_of_rollups_alone(report: Report, pruned: str, tmp_path: str) -> None:
+    period = ("--since", "2025-11-18T01:07", "--until", "2025-11-18T06:07")
+    assert report("--timezone", "UTC", *period, state_dir=pruned).returncode == 0
+    text = text_of(f"{tmp_path}/{NAME}")
+    assert "web1 Tue 18 Nov 2025 01:15 UTC to Tue 18 Nov 2025 06:00 UTC 4 h 45 min, times" in text
+    assert "Samples 19 quarters of an hour Coverage 100% of the period Gaps none Restarts none" in text
+    assert "Each step is one sample, or the mean of a quarter of an hour" in text
 
 
 def test_default_is_the_last_day_of_what_there_is(report: Report, tmp_path: str) -> None:
@@ -194,6 +242,17 @@ def test_new_page_is_for_owner_and_group_less_the_umask(report: Report, tmp_path
     report("--output", "usual.html", umask=0)
     report("--output", "strict.html", umask=0o077)
     assert [mode(f"{tmp_path}/{name}.html") for name in ("usual", "strict")] == [0o640, 0o600]
+
+
+def test_page_that_anybody_may_have_made_gives_nothing_away(report: Report, tmp_path: str) -> None:
+    os.chmod(tmp_path, 0o1777)
+    with open(f"{tmp_path}/{NAME}", "w", encoding="utf-8"):
+        os.chmod(f"{tmp_path}/{NAME}", 0o666)
+        if os.geteuid() == 0:
+            os.chown(f"{tmp_path}/{NAME}", 65534, 65534)
+    assert report().returncode == 0
+    found = os.stat(f"{tmp_path}/{NAME}")
+    assert (found.st_uid, found.st_gid, mode(f"{tmp_path}/{NAME}")) == (os.geteuid(), os.getegid(), 0o640)
 
 
 def test_replaced_page_keeps_its_mode(report: Report, tmp_path: str) -> None:

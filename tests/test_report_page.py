@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from reporter import page, palette, words
+from reporter.limits import Thresholds
 from reporter.page import Attention, Page
 
 from .reporting import built, exhausted_hour, minute, quiet_hour
 from .samples import STATES
 
+PORTS = ("tcp_port_exhaustion", "worst_destination")
 ALL = {"states", "time_wait", "ports", "rare-states", "accept-queues", "opens", "errors"}
 
 
@@ -33,13 +35,13 @@ def test_key_figures_of_a_quiet_hour() -> None:
         "Connections: 1,204 now, all states but LISTEN; mean 1,204; highest 1,204, Tue 18 Nov 00:00",
         "Opened: 30.0/s connections now, by both sides; mean 30.0/s; highest 30.0/s, Tue 18 Nov 00:01",
         "TIME_WAIT: 0.09% of its limit now; 61 of 65,536; mean 0.09%; highest 0.09%, Tue 18 Nov 00:00",
-        "Fullest destination: 3.9% of its ports used now; to 10.0.0.5:5432 by app.service; mean 3.9%; "
-        "highest 3.9%, Tue 18 Nov 00:00, to 10.0.0.5:5432 by app.service",
+        "Fullest destination: 3.9% of its ports used now; towards 10.0.0.5:5432 (app.service); mean 3.9%; "
+        "highest 3.9%, Tue 18 Nov 00:00, towards 10.0.0.5:5432 (app.service)",
         "Fullest accept queue: 2.3% of its backlog now; 0 overflows; mean 2.3%; "
         "highest 2.3%, Tue 18 Nov 00:00, :8080 of nginx.service",
         "Conntrack: 0.91% of its table now; mean 0.91%; highest 0.91%, Tue 18 Nov 00:00",
         "Failed opens: 0.33% of the opens in this period; 360 of 108,000",
-        "Retransmits: 0.10% of the segments sent in this period; 3,600 of 3,600,000",
+        "Retransmits: 0.1% of the segments sent in this period; 3,600 of 3,600,000",
     ]
 
 
@@ -58,7 +60,7 @@ def test_what_went_over_a_limit_is_told_though_it_is_over() -> None:
     assert over.seen == [
         Attention(
             "critical",
-            "Few ports were left to 10.0.0.5:5432 by app.service",
+            "Few ports were left towards 10.0.0.5:5432 (app.service)",
             "at most 95%, above 85% for 30 min, from Tue 18 Nov 00:21 to 00:50",
         ),
         Attention("critical", "Accept queues overflowed", "90 connections dropped, at Tue 18 Nov 00:31"),
@@ -99,9 +101,56 @@ def test_one_sample_shows_its_states_and_says_what_is_missing() -> None:
             "3 SYN_SENT, 2 SYN_RECV.",
         )
     ]
-    assert one.quality.coverage == "a single moment"
+    assert (one.length, one.quality.samples, one.quality.coverage) == ("a single sample", "1", "a single moment")
+    levels_only = "No level was over its limit; overflows and errors show in rates, which there are none of yet."
+    assert one.nothing_seen == levels_only
+    assert levels_only in page.render(one)
     assert "active_opens" not in one.quality.never and "in_errs" in one.quality.never
     assert figures(one)[1] == f"Opened: {words.NOT_SEEN} connections now, by both sides; "
+
+
+def test_distance_of_two_samples_is_theirs() -> None:
+    two = built([minute(0), minute(0.1)])
+    assert (two.length, two.quality.samples) == ("6 s", "2, 6 s apart")
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "limits", "over"),
+    [
+        pytest.param({}, "Limits are the default thresholds of the checks.", 2, id="default"),
+        pytest.param(
+            {PORTS: ("0:60%", "97")},
+            "Limits are the configured thresholds of the checks, or else their defaults.",
+            *(1,),
+            id="configured",
+        ),
+        pytest.param(
+            {PORTS: ("", "")},
+            "Limits are the configured thresholds of the checks, or else their defaults.",
+            *(0,),
+            id="none",
+        ),
+        pytest.param(
+            {PORTS: ("10:20", None), ("tcp_connections", "total"): ("5000", None)},
+            "Limits are the configured thresholds of the checks, or else their defaults; that of "
+            "worst_destination of check_tcp_port_exhaustion, total of check_tcp_connections is not on this page.",
+            *(2,),
+            id="no-upper-bound",
+        ),
+    ],
+)
+def test_limits_are_the_configured_ones(thresholds: Thresholds, limits: str, over: int) -> None:
+    told = built(exhausted_hour()[:40], thresholds=thresholds)
+    assert told.limits == limits
+    assert limits in page.render(told)
+    assert [figure.severity for figure in told.figures if figure.title == "Fullest destination"] == [over]
+    assert [one.severity for one in told.seen if one.what.startswith("Few ports")] == ["", "warning", "critical"][
+        over : over + 1
+    ] * bool(over)
+    assert told.now is not None
+    assert [one.severity for one in told.now] == [("note", "warning", "critical")[over]]
+    above = {0: "", 1: ", above 60% for 19 min", 2: ", above 70% for 19 min"}[over]
+    assert told.pictures[2].finding == f"The fullest destination took at most 95% (Tue 18 Nov 00:21){above}."
 
 
 def test_three_samples_are_drawn_and_said_to_be_few() -> None:
@@ -130,7 +179,6 @@ def test_every_picture_states_its_finding() -> None:
         pytest.param({"counters": {}}, {"opens", "errors"}, id="no-counters"),
         pytest.param({"tcp_max_tw_buckets": None, "nf_conntrack_max": None}, set(), id="no-limits"),
         pytest.param({"listeners": (), "holders": (), "remotes": (), "local_ports": ()}, set(), id="no-lists"),
-        pytest.param({"states": dict.fromkeys(STATES, (0, 0))}, set(), id="no-sockets"),
         pytest.param({"states": {"ESTABLISHED": (1, 0)}}, {"time_wait", "rare-states"}, id="no-states"),
     ],
 )
@@ -138,7 +186,19 @@ def test_every_picture_states_its_finding() -> None:
 def test_what_was_not_seen_is_left_out(missing: dict[str, object], pictures: set[str], samples: int) -> None:
     less = built(minute(number, **missing) for number in range(samples))
     page.render(less)
-    assert {picture.name for picture in less.pictures} == ({"states-now"} if samples == 1 else ALL - pictures)
+    drawn = {"states-now"} if samples == 1 else ALL - pictures
+    assert {picture.name for picture in less.pictures} == drawn
+
+
+def test_moment_without_a_connection_is_no_picture() -> None:
+    none = built([minute(0, states=dict.fromkeys(STATES, (0, 0)))])
+    assert (none.pictures, none.resolution) == ([], "There was no connection at that moment: nothing to draw.")
+    assert "nothing to draw" in page.render(none)
+
+
+def test_picture_of_a_moment_is_as_high_as_its_rows() -> None:
+    (few,), (many,) = (built([minute(0, **more)]).pictures for more in ({"states": {"ESTABLISHED": (1, 0)}}, {}))
+    assert few.narrow.height < many.narrow.height / 3
 
 
 def test_data_quality_names_gaps_restarts_and_what_was_not_seen() -> None:
@@ -146,7 +206,7 @@ def test_data_quality_names_gaps_restarts_and_what_was_not_seen() -> None:
     hour = [minute(number, unseen=unseen) for number in (*range(20), *range(40, 50))]
     rebooted = [minute(number, unseen=unseen, boot_id="another") for number in range(50, 61)]
     quality = built([*hour, *rebooted]).quality
-    assert (quality.samples, quality.spacing, quality.coverage) == ("41", "1 min", "65% of the period")
+    assert (quality.samples, quality.coverage) == ("41, usually 1 min apart", "65% of the period")
     assert [(gap.since.text, gap.until.text, gap.length) for gap in quality.gaps] == [
         ("Tue 18 Nov 2025 00:19 UTC", "Tue 18 Nov 2025 00:40 UTC", "21 min")
     ]
