@@ -6,7 +6,7 @@ from tcptide import ports
 from tcptide.kernel import addresses
 from tcptide.kernel.addresses import AF_INET, AF_INET6, Address, End
 from tcptide.kernel.sockdiag import Census, Listening
-from tcptide.kernel.tally import Owner
+from tcptide.kernel.tally import Owner, as_in_message
 from tcptide.model import Destination, Limits, Ports
 from tcptide.seen import TOP
 
@@ -41,22 +41,22 @@ def _bind(census: Census, ephemeral: bytes, hard_to_reach: int | None) -> tuple[
     """The local addresses whose ports are nearest to used up for bind((address, 0))."""
     if 1 not in ephemeral:
         return (("0.0.0.0", 100.0),)  # noqa: S104 - all ports are reserved, whatever the address
-    everywhere, by_address = _bound(census.deciding, ephemeral)
-    for address, held in census.tally.bind_ports().items():
+    everywhere, bound = _bound(census.deciding, ephemeral)
+    by_address = census.tally.bind_ports()
+    for address, held in bound.items():
         by_address.setdefault(address, set()).update(held)
     for family, held in everywhere.items():
         if held and not any(address[0] == family for address in by_address):
             by_address[family, bytes(16)] = set()
-    percents = [
-        (ports.bind_percent(held | everywhere[family], ephemeral, hard_to_reach), (family, address))
-        for (family, address), held in by_address.items()
-        if held or everywhere[family]
-    ]
+    hard = None if hard_to_reach is None else as_in_message(hard_to_reach)
+    for (family, _), held in by_address.items():
+        held.update(everywhere[family])
+    percents = [(ports.bind_percent(held, ephemeral, hard), address) for address, held in by_address.items() if held]
     return tuple((addresses.text(*address), percent) for percent, address in sorted(percents, reverse=True)[:TOP])
 
 
 def _bound(deciding: Listening, ephemeral: bytes) -> tuple[dict[int, set[int]], dict[Address, set[int]]]:
-    """Ports of the range that listen() and bind() hold: on every address of a family, and by address.
+    """Ports of the range that listen() and bind() hold, as_in_message: on every address of a family, and by address.
 
     An IPv6 wildcard socket holds its port for IPv4 as well unless it is IPV6_V6ONLY (ipv6_rcv_saddr_equal() of
     net/ipv4/inet_connection_sock.c).
@@ -64,10 +64,11 @@ def _bound(deciding: Listening, ephemeral: bytes) -> tuple[dict[int, set[int]], 
     everywhere: dict[int, set[int]] = {AF_INET: set(), AF_INET6: set()}
     by_address: dict[Address, set[int]] = {}
     for entry in (entry for group in deciding for entry in group if ephemeral[entry.local_port]):
+        port = as_in_message(entry.local_port)
         if addresses.is_wildcard(entry.local):
-            everywhere[entry.family].add(entry.local_port)
+            everywhere[entry.family].add(port)
             if entry.family == AF_INET6 and not entry.v6only:
-                everywhere[AF_INET].add(entry.local_port)
+                everywhere[AF_INET].add(port)
         else:
-            by_address.setdefault(addresses.unmapped(entry.family, entry.local), set()).add(entry.local_port)
+            by_address.setdefault(addresses.unmapped(entry.family, entry.local), set()).add(port)
     return everywhere, by_address

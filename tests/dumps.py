@@ -10,7 +10,7 @@ from struct import unpack_from
 from typing import NamedTuple
 
 from tcptide.kernel import addresses, netlink
-from tcptide.kernel.tally import Owner, Tally, port_classes
+from tcptide.kernel.tally import Owner, Tally, as_in_message, port_classes
 
 SHUTDOWN, CGROUP_ID = 8, 21
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures", "sock_diag")
@@ -105,7 +105,7 @@ def said(tally: Tally) -> Counts:
         Counter({addresses.split(end): count for end, count in old.items()}),
         set(map(addresses.split, lowest)),
         set(map(addresses.split, lowest_old)),
-        {addresses.text(*address): held for address, held in tally.bind_ports().items()},
+        {addresses.text(*address): set(map(as_in_message, held)) for address, held in tally.bind_ports().items()},
         tally.incoming_ports(),
         Counter({addresses.text(*address): count for address, count in tally.remotes().items()}),
         tally.not_accepted,

@@ -139,7 +139,7 @@ def test_real_sockets_of_both_families() -> None:
 @pytest.mark.root
 def test_an_ordinary_user_sees_the_sockets_of_others_without_their_processes() -> None:
     with World() as world:
-        client, server = world.pair(world.listen("127.0.0.1", 8080))
+        client, _server = world.pair(world.listen("127.0.0.1", 8080))
         here = client.getsockname()[1]
         program = "from tcptide.kernel.processes import *; print(sorted(tcp_sockets())[0], holders(ProcFs()))"
         done = run([sys.executable, "-c", program], user="nobody")

@@ -66,7 +66,8 @@ def port_classes(ephemeral: bytes, barred: Iterable[int], listening: Iterable[in
     return b"".join(table[low::256] for low in range(256))
 
 
-def _swapped(port: int) -> int:
+def as_in_message(port: int) -> int:
+    """A port as a 16-bit field of the message reads on this machine, and the other way round."""
     return port if sys.byteorder == "big" else (port & 0xFF) << 8 | port >> 8
 
 
@@ -260,15 +261,19 @@ class Tally:
         return {end: counts.most_common(1)[0][0] for end, counts in owners.items()}
 
     def bind_ports(self) -> dict[Address, set[int]]:
-        """(family, local address) -> the ports of the range that some connection from there holds."""
-        result: defaultdict[Address, set[int]] = defaultdict(set)
+        """Local address -> the ports of the range that some connection from there holds, as_in_message.
+
+        There may be tens of thousands: who compares them with a few turns those round.
+        """
+        result: dict[Address, set[int]] = {}
         for (family, local), ports in self._bind.items():
-            result[unmapped(family, local)].update(map(_swapped, ports))
+            address = unmapped(family, local)
+            result[address] = result[address] | ports if address in result else ports
         return result
 
     def incoming_ports(self) -> Counter[int]:
         """Local port that somebody listens on -> connections to it."""
-        return Counter({_swapped(port): sockets for port, sockets in self._incoming.items()})
+        return Counter({as_in_message(port): sockets for port, sockets in self._incoming.items()})
 
     def remotes(self) -> Counter[Address]:
         """Remote address -> incoming connections from there."""
