@@ -90,7 +90,7 @@ def test_a_holders_zeros_are_not_kept() -> None:
 
 def test_rows_of_an_older_program_lack_fields() -> None:
     (destination,) = codec.top_from_json('[[["192.0.2.1","192.0.2.2",443,5,0,1.5]],[],[],[],[],{},[]]').destinations
-    assert destination == Destination("192.0.2.1", "192.0.2.2", 443, 5, 0, 1.5, None)
+    assert destination == Destination("192.0.2.1", "192.0.2.2", 443, 5, 0, 1.5, None, 0)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "[[1],[],[],[],[],{},[]]"])
