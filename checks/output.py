@@ -8,7 +8,7 @@ from tcptide import advice
 from tcptide.model import Sample
 
 from .nagios import Performance
-from .ranges import STATES, UNKNOWN, Breach, Outcome, Thresholds, digits
+from .ranges import STATES, UNKNOWN, Breach, Outcome, Thresholds, digits, written
 from .spec import CheckSpec, Judged, Phrase
 
 LINE_CHARACTERS = 120  # of line 1 without perfdata: what a text message carries
@@ -131,8 +131,8 @@ def _perfdata(spec: CheckSpec, judged: Judged, thresholds: Mapping[str, Threshol
         if value is not None:
             maximum = judged.maxima.get(metric.label, metric.maximum)
             bounds = ("" if bound is None else digits(bound) for bound in (metric.minimum, maximum))
-            warning, critical = ("" if threshold is None else str(threshold) for threshold in thresholds[metric.label])
-            yield str(Performance(metric.label, digits(value, metric.unit), metric.unit, warning, critical, *bounds))
+            limits = ("" if limit is None else written(limit) for limit in thresholds[metric.label])
+            yield str(Performance(metric.label, digits(value, metric.unit), metric.unit, *limits, *bounds))
 
 
 def as_json(spec: CheckSpec, answer: Answer, outcome: Outcome, thresholds: Mapping[str, Thresholds]) -> str:
@@ -149,8 +149,8 @@ def as_json(spec: CheckSpec, answer: Answer, outcome: Outcome, thresholds: Mappi
             metrics[metric.label] = {
                 "value": float(digits(value, metric.unit)) if isinstance(value, float) else value,
                 "unit": metric.unit,
-                "warn": None if warning is None else str(warning),
-                "crit": None if critical is None else str(critical),
+                "warn": None if warning is None else written(warning),
+                "crit": None if critical is None else written(critical),
                 "min": metric.minimum,
                 "max": judged.maxima.get(metric.label, metric.maximum),
             }
@@ -175,9 +175,13 @@ def as_json(spec: CheckSpec, answer: Answer, outcome: Outcome, thresholds: Mappi
     return json.dumps(judgement) + "\n"
 
 
+#: What went wrong may need more words than a judgement, yet no file's line of any length.
+FAILURE_CHARACTERS = 400
+
+
 def failure(spec: CheckSpec, message: str, output: str = "text") -> str:
     """UNKNOWN without anything judged."""
-    line = clean(f"{spec.service} {STATES[UNKNOWN]} - {message}")
+    line = clean(f"{spec.service} {STATES[UNKNOWN]} - {message}")[:FAILURE_CHARACTERS]
     if output != "json":
         return f"{line}\n"
     import json

@@ -157,13 +157,22 @@ def _findings(
 def _with_limit(detail: str, value: float, threshold: Any, unit: str) -> str:
     """The detail with the limit; with the exact value too where both would read the same."""
     say = {"%": percent, "s": duration}.get(unit, number)
-    if threshold.invert or threshold.start != 0 or value < 0:
+    if threshold.invert:
+        inside = written(threshold)[1:]
+        limit = f"not allowed {inside if ':' in inside else f'0:{inside}'}"
+    elif threshold.start != 0 or value < 0:
         limit = f"allowed {threshold}"
     elif say(value) == say(threshold.end):
         limit = f"{digits(value, unit)}{unit}, limit {threshold}{unit}"
     else:
         limit = f"limit {duration(threshold.end) if unit == 's' else f'{threshold}{unit}'}"
     return f"{detail[:-1]}, {limit})" if detail.endswith(")") else f"{detail} ({limit})"
+
+
+def written(threshold: Any) -> str:
+    """A Range as the options take it; nagiosplugin writes `0:` and `@0:` without their ends."""
+    text = str(threshold)
+    return f"{text}0:" if text in ("", "@") else text
 
 
 def digits(value: float, unit: str = "") -> str:

@@ -108,8 +108,8 @@ def top_to_json(sample: Sample) -> str:
 def top_from_json(text: str) -> Top:
     """The lists of top_to_json. Raises StoreError if the text is none of its.
 
-    History outlives an upgrade: an entry that was written when its type had fewer fields has None, or the default, in the
-    new ones, which stand at the end.
+    History outlives an upgrade: an entry that was written when its type had fewer fields has None, or the default, in
+    the new ones, which stand at the end.
     """
     try:
         destinations, bind, listeners, local_ports, remotes, holders, lingering = json.loads(text)

@@ -167,6 +167,8 @@ def parse(raw: bytes, path: str) -> Config:
         raise ConfigError(f"{path}:{line}: not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_syntax_error(path, str(error), raw)) from None
+    except (RecursionError, ValueError) as error:  # nested without end, a number of thousands of digits
+        raise ConfigError(f"{path}: {error}") from None
     values: dict[str, Any] = {}
     _read_section(data, "", path, values)
     for section in ("retention", "privacy"):

@@ -97,7 +97,9 @@ def _add_row(
         points = writer.around_quarter(source_id, quarter)
         writer.put_rollups(source_id, trends.roll_up(quarter, points, interval_seconds))
     if ended or (row.id is not None and row.id % PRUNE_EVERY == 0):
-        raw, rollups, events = (row.wall_seconds - days * _DAY_SECONDS for days in retention)
+        # A clock that was once far ahead deletes nothing: two rows in a row must say that it is so late.
+        late = row.wall_seconds if previous is None else min(row.wall_seconds, previous.wall_seconds)
+        raw, rollups, events = (late - days * _DAY_SECONDS for days in retention)
         writer.prune(raw, rollups, events)
     return True
 

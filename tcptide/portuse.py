@@ -65,10 +65,11 @@ def _bound(deciding: Listening, ephemeral: bytes) -> tuple[dict[int, set[int]], 
     by_address: dict[Address, set[int]] = {}
     for entry in (entry for group in deciding for entry in group if ephemeral[entry.local_port]):
         port = as_in_message(entry.local_port)
-        if addresses.is_wildcard(entry.local):
-            everywhere[entry.family].add(port)
-            if entry.family == AF_INET6 and not entry.v6only:
+        family, address = addresses.unmapped(entry.family, entry.local)
+        if addresses.is_wildcard(address):
+            everywhere[family].add(port)
+            if family == AF_INET6 and not entry.v6only:
                 everywhere[AF_INET].add(port)
         else:
-            by_address.setdefault(addresses.unmapped(entry.family, entry.local), set()).add(port)
+            by_address.setdefault((family, address), set()).add(port)
     return everywhere, by_address

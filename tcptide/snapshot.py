@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tcptide import history, statefiles
+from tcptide import alarm, history, statefiles
 from tcptide.clock import Clock
 from tcptide.config import Retention
 from tcptide.history import DEFAULT_RETENTION, Advance
@@ -81,6 +81,11 @@ def look(
             return Look(taken, True, keep(taken))
     except StateError as error:
         return Look(taken or take(), False, (f"no history: {error}",))
+    except alarm.Timeout as error:  # what was seen is worth more than that it is kept
+        if taken is None:
+            raise
+        alarm.stop()
+        return Look(taken, False, (f"no history: {directory}: {error}",))
 
 
 def age_seconds(sample: Sample, clock: Clock) -> float:

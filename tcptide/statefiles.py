@@ -52,7 +52,9 @@ def state_directory(option: str | None, environ: Mapping[str, str], config: str 
     """
     named = option or environ.get("TCPTIDE_STATE_DIR") or config
     if named:
-        return os.path.abspath(named)
+        with suppress(FileNotFoundError):  # the working directory is gone: the name as it is will not be found either
+            return os.path.abspath(named)
+        return named
     if os.path.lexists(SYSTEM_DIRECTORY):
         return SYSTEM_DIRECTORY
     candidates = []

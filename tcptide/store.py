@@ -9,7 +9,7 @@ a StateError, 'PATH: REASON'.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -34,13 +34,20 @@ _BUSY_SECONDS = 1.0
 
 POINT = f"id, wall, boottime, boot_id, netns_cookie, {', '.join(NAMES)}"
 SOURCE = "source_id = (SELECT id FROM source WHERE name = ?)"
+_NUMBERS = {int, float, type(None)}
 _ROLLUP = f"quarter, samples, covered_seconds, {', '.join(NAMES)}"
 
 
-def point(row: Any) -> Point:
-    """The Point of a row of POINT's columns."""
-    id, wall, boottime, boot_id, netns_cookie, *values = row
-    return Point(id, wall, boottime, boot_id, netns_cookie, dict(zip(NAMES, values, strict=True)))
+def as_points(rows: Iterable[Any]) -> list[Point]:
+    """The Points of rows of POINT's columns.
+
+    SQLite takes text for a number: a row with some is a gap, as if it were lost.
+    """
+    found = []
+    for id, wall, boottime, boot_id, netns_cookie, *values in rows:
+        if set(map(type, (wall, boottime))) <= {int, float} and set(map(type, values)) <= _NUMBERS:
+            found.append(Point(id, wall, boottime, boot_id, netns_cookie, dict(zip(NAMES, values, strict=True))))
+    return found
 
 
 class DamagedError(StateError):
@@ -75,6 +82,8 @@ def errors(directory: str) -> Iterator[None]:
         if code & 0xFF == sqlite3.SQLITE_CANTOPEN:
             statefiles.demand_access(directory)
         raise StateError(directory, str(error)) from None
+    except UnicodeDecodeError:  # in the schema, which is text of SQLite's own
+        raise DamagedError(directory, f"{DATABASE} is damaged") from None
     except (OverflowError, UnicodeEncodeError) as error:  # a number over 64 bits, a lone surrogate in a name
         raise StateError(directory, str(error)) from None
 
@@ -89,10 +98,16 @@ def connect(directory: str, mode: str) -> sqlite3.Connection:
         if connection.execute("PRAGMA database_list").fetchone()[2] != path:
             raise StateError(directory, f"{DATABASE} is a symbolic link")
         connection.execute("PRAGMA trusted_schema = OFF")
+        connection.text_factory = _text
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _text(stored: bytes) -> str:
+    """Text that is no UTF-8 any more is one value that differs, not the end of the query."""
+    return stored.decode("utf-8", "replace")
 
 
 class Reader(AbstractContextManager["Reader"]):
@@ -139,18 +154,18 @@ class Reader(AbstractContextManager["Reader"]):
     def points(self, source: str, since_wall: float, until_wall: float) -> list[Point]:
         """The history rows with since_wall <= wall clock < until_wall, in the order they were stored."""
         query = f"SELECT {POINT} FROM sample WHERE {SOURCE} AND wall >= ? AND wall < ? ORDER BY id"
-        return [point(row) for row in self._rows(query, source, since_wall, until_wall)]
+        return as_points(self._rows(query, source, since_wall, until_wall))
 
     def before(self, source: str, wall: float) -> Point | None:
         """The history row that is next before this wall clock; what a time's first row is compared with."""
         query = f"SELECT {POINT} FROM sample WHERE {SOURCE} AND wall < ? ORDER BY wall DESC, id DESC LIMIT 1"
-        rows = self._rows(query, source, wall)
-        return point(rows[0]) if rows else None
+        found = as_points(self._rows(query, source, wall))
+        return found[0] if found else None
 
     def recent(self, source: str, number: int) -> list[Point]:
         """The last history rows, oldest first."""
         query = f"SELECT {POINT} FROM sample WHERE {SOURCE} ORDER BY id DESC LIMIT ?"
-        return [point(row) for row in reversed(self._rows(query, source, number))]
+        return as_points(reversed(self._rows(query, source, number)))
 
     def tops(self, source: str, since_wall: float, until_wall: float) -> list[tuple[float, codec.Top]]:
         """(wall clock seconds, top lists) of the rows that points() gives. Raises StoreError for malformed ones."""

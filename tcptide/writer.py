@@ -12,7 +12,7 @@ from tcptide import codec, schema, statefiles
 from tcptide.model import Origin, Point, Rollup, Sample, Verdict
 from tcptide.series import NAMES, point_of
 from tcptide.statefiles import DATABASE, JOURNAL, StateError
-from tcptide.store import POINT, Reader, connect, errors, point
+from tcptide.store import POINT, Reader, as_points, connect, errors
 
 #: Rows of each kind that one prune deletes at most: six times what a quarter of an hour adds, so it catches up, and a
 #: clock that is wrong for an hour costs little.
@@ -123,7 +123,8 @@ class Writer(Reader):
     def last(self, source_id: int) -> Point | None:
         """The last history row of a source."""
         rows = self._rows(f"SELECT {POINT} FROM sample WHERE source_id = ? ORDER BY id DESC LIMIT 1", source_id)
-        return point(rows[0]) if rows else None
+        found = as_points(rows)
+        return found[0] if found else None
 
     def insert(self, source_id: int, sample: Sample) -> Point:
         """Add a history row."""
@@ -159,7 +160,7 @@ class Writer(Reader):
             (quarter - 1) * schema.QUARTER_SECONDS,
             (quarter + 2) * schema.QUARTER_SECONDS,
         )
-        return [point(row) for row in rows]
+        return as_points(rows)
 
     def put_rollups(self, source_id: int, rollups: Sequence[Rollup]) -> None:
         """Keep rollups, in the place of older ones of the same quarter."""

@@ -39,7 +39,7 @@ def test_worst_breach_then_how_many_more() -> None:
 
 def test_metric_without_a_phrase_is_named() -> None:
     judged = Judged(Phrase("fine"), {"time_wait": 9.5})
-    assert text(lines(SPEC, judged, "-w", "@5:10")[0]) == "TCP_TIME_WAIT WARNING - time_wait 9.5 (allowed @5:10)"
+    assert text(lines(SPEC, judged, "-w", "@5:10")[0]) == "TCP_TIME_WAIT WARNING - time_wait 9.5 (not allowed 5:10)"
 
 
 def test_notices_end_the_line() -> None:

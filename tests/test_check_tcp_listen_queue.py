@@ -96,7 +96,7 @@ def test_perfdata_and_long_output() -> None:
             ["the accept queue of :8080 is filling"],
         ),
         (("-w", "7.75"), "WARNING - :8080 accept queue 10/128 (7.7%, 7.75%, limit 7.75%), nginx.service", None),
-        (("-w", "@5:10"), "WARNING - :8080 accept queue 10/128 (7.7%, allowed @5:10), nginx.service", None),
+        (("-w", "@5:10"), "WARNING - :8080 accept queue 10/128 (7.7%, not allowed 5:10), nginx.service", None),
         (("-w", "10:"), "WARNING - :8080 accept queue 10/128 (7.7%, allowed 10:), nginx.service", []),
         ((), "OK - 1 listener, fullest :8080 10/128", []),
     ],

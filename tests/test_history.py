@@ -113,10 +113,10 @@ def test_what_is_older_than_the_retention_goes_slice_by_slice(state_dir: str) ->
     later = make_sample(13.99 * DAY)
     append_each(state_dir, later)
     assert counts(state_dir)["sample"] == 202
-    for number, left in enumerate((103, 68, 54)):  # of 121 that are too old a slice, then what is left of them
+    for number, left in enumerate((203, 104, 69, 55)):  # of 121 that are too old a slice, then what is left of them
         append_each(state_dir, make_sample(14 * DAY + 120 + 15 * number))
         assert counts(state_dir)["sample"] == left
-    assert counts(state_dir)["rollup"] == 52 + 4 * 4
+    assert counts(state_dir)["rollup"] == 52 + 4 * 5
     assert counts(state_dir)["event"] == before["event"]
     assert counts(state_dir)["latest"] == 1
     with Reader(state_dir) as reader:
@@ -144,11 +144,20 @@ def test_rollups_and_events_have_retentions_of_their_own(state_dir: str) -> None
     history.record(state_dir, make_sample(0).origin, HandClock(), "service", 1, "warn")
     assert counts(state_dir)["rollup"] == 4 * 39
     append_each(state_dir, make_sample(1.5 * DAY + 300), retention=short)
-    assert counts(state_dir)["rollup"] == 4 * 40 - PRUNE_ROWS
+    assert counts(state_dir)["rollup"] == 4 * 40
     append_each(state_dir, make_sample(1.5 * DAY + 330), retention=short)
-    assert (counts(state_dir)["rollup"], counts(state_dir)["event"]) == (4, 1)
-    append_each(state_dir, make_sample(2.5 * DAY), retention=short)
-    assert (counts(state_dir)["sample"], counts(state_dir)["event"]) == (43, 0)
+    assert counts(state_dir)["rollup"] == 4 * 41 - PRUNE_ROWS
+    append_each(state_dir, make_sample(1.5 * DAY + 345), retention=short)
+    assert (counts(state_dir)["rollup"], counts(state_dir)["event"]) == (8, 1)
+    append_each(state_dir, make_sample(2.5 * DAY), make_sample(2.5 * DAY + 15), retention=short)
+    assert (counts(state_dir)["sample"], counts(state_dir)["event"]) == (45, 0)
+
+
+def test_a_clock_that_was_once_far_ahead_deletes_nothing(state_dir: str) -> None:
+    append_each(state_dir, *map(make_sample, range(0, 40)))
+    append_each(state_dir, make_sample(500 * DAY), make_sample(55))
+    assert counts(state_dir)["sample"] == 42
+    assert counts(state_dir)["rollup"] == 4 * 4
 
 
 def test_a_detector_is_advanced_once_for_each_row_in_its_transaction(state_dir: str) -> None:

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "tcptide.store": STATE,
     "tcptide.writer": STATE,
     "tcptide.history": STATE | {"tcptide.trends", "tcptide.config"},
-    "tcptide.snapshot": STATE | {"tcptide.history", "tcptide.config"},
+    "tcptide.snapshot": STATE | {"tcptide.alarm", "tcptide.history", "tcptide.config"},
 }
 KERNEL_MAY_IMPORT = TYPES
 

@@ -3,6 +3,7 @@
 import pytest
 
 from checks import ranges
+from checks.nagios import Range
 from checks.options import UsageError
 from checks.ranges import CRITICAL, OK, UNKNOWN, WARNING
 from checks.spec import CheckSpec, Judged, Metric, Phrase, percent
@@ -230,3 +231,10 @@ def test_worst_first(
 )
 def test_digits_minus_and_dot(value: float, unit: str, digits: str) -> None:
     assert ranges.digits(value, unit) == digits
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"), [("0:", "0:"), ("@0:", "@0:"), ("5", "5"), ("0:5", "5"), ("@0:5", "@5"), ("~:5", "~:5")]
+)
+def test_a_range_is_shown_as_an_option_takes_it(given: str, shown: str) -> None:
+    assert ranges.written(Range(given)) == shown
