@@ -44,7 +44,7 @@ def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, opt
         summary=fullest,
         values={
             "worst_destination": ports.worst_percent,
-            "worst_bind": bound,
+            "worst_bind": None if ports.bind is None else bound,
             "worst_destination_ports": used,
             "capacity": ports.capacity,
             "barred_ports": ports.barred,

@@ -95,7 +95,7 @@ def top_to_json(sample: Sample) -> str:
     return _dump(
         [
             [_rounded(entry) for entry in ports.worst[:TOP]] if ports else [],
-            [_rounded(entry) for entry in ports.bind[:TOP]] if ports else [],
+            [_rounded(entry) for entry in ports.bind[:TOP]] if ports and ports.bind else [],
             [_rounded(entry) for entry in sample.listeners[:TOP] if entry.queue],
             sample.local_ports[:TOP],
             sample.remotes[:TOP],
@@ -149,7 +149,9 @@ def _pairs(entries: Any) -> tuple[tuple[Any, Any], ...]:
 
 
 def _ports(size: int, capacity: int, barred: int, worst: Any, bind: Any) -> Ports:
-    return Ports(size, capacity, barred, tuple(Destination(*entry) for entry in worst), _pairs(bind))
+    return Ports(
+        size, capacity, barred, tuple(Destination(*entry) for entry in worst), None if bind is None else _pairs(bind)
+    )
 
 
 def _padded(entry: Any, kind: Any) -> list[Any]:

@@ -17,7 +17,7 @@ def through_psutil(limits: Limits, why: str) -> Seen:
         rows = processes.tcp_sockets()
     except SourceError as error:
         raise SourceError(f"{why}; {error}") from error
-    states = {state: [0, 0] for state in STATES}
+    states = {state: [0, 0] for state in STATES if state != "BOUND"}
     ephemeral = ports.ephemeral(limits)
     listening = {row.local_port for row in rows if row.state == "LISTEN"}
     hard_to_reach = ports.hard_to_reach(limits, ephemeral)
@@ -25,13 +25,10 @@ def through_psutil(limits: Limits, why: str) -> Seen:
     used: Counter[Key] = Counter()
     time_wait: Counter[Key] = Counter()
     used_lowest: set[Key] = set()
-    held: dict[str, set[int]] = {}
     incoming: Counter[int] = Counter()
     remotes: Counter[str] = Counter()
     for row in rows:
         states[row.state][row.family == 6] += 1
-        if ephemeral[row.local_port]:
-            held.setdefault(row.local, set()).add(row.local_port)
         if row.state in NOT_CONNECTIONS or row.remote is None or row.remote_port is None:
             continue
         if row.local_port in listening:
@@ -47,8 +44,6 @@ def through_psutil(limits: Limits, why: str) -> Seen:
     capacity = size - barred - (lowest is not None)
     taken = ports.Taken(used, time_wait, {}, used_lowest, ())
     fullest = ports.by_destination(limits, capacity, taken, lambda key: False, TOP)
-    percents = [(ports.bind_percent(mine, ephemeral, hard_to_reach), local) for local, mine in held.items()]
-    bind = sorted(percents, reverse=True)[:TOP]
     return Seen(
         "psutil",
         (
@@ -64,7 +59,7 @@ def through_psutil(limits: Limits, why: str) -> Seen:
             capacity,
             barred,
             tuple(Destination(*use.key, *use[1:4], None, use.time_wait) for use in fullest),
-            tuple((local, percent) for percent, local in bind),
+            None,
         ),
         local_ports=tuple(incoming.most_common(TOP)),
         remotes=tuple(remotes.most_common(TOP)),

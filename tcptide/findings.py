@@ -46,7 +46,7 @@ def _ports(sample: Sample, rates: Rates, severity: Severity) -> Iterator[Finding
     if level or 2 * ports.barred > ports.size:
         values = _known(size=ports.size, barred=ports.barred)
         yield Finding("barred", level or (1 if ports.capacity else 2), HOST, values)
-    for address, used_percent in ports.bind[:1]:
+    for address, used_percent in (ports.bind or ())[:1]:
         if level := severity("tcp_port_exhaustion", "worst_bind", used_percent):
             values = _known(used_percent=used_percent, size=ports.size, barred=ports.barred)
             yield Finding("bind", level, address, values)

@@ -79,7 +79,7 @@ class Ports(NamedTuple):
     capacity: int  # ports that connect() can use towards one destination
     barred: int  # ports of the range that a listener or an explicit bind() keeps from connect()
     worst: tuple[Destination, ...]  # fullest first
-    bind: tuple[tuple[str, float], ...]  # (local address, utilisation of bind((address, 0)) in percent), fullest first
+    bind: tuple[tuple[str, float], ...] | None  # (local address, percent taken for bind((address, 0))), fullest first
 
     @property
     def worst_percent(self) -> float:

@@ -67,7 +67,7 @@ def _worst_destination_ports(sample: Sample) -> float | None:
 
 
 def _worst_bind(sample: Sample) -> float | None:
-    if sample.ports is None:
+    if sample.ports is None or sample.ports.bind is None:
         return None
     return sample.ports.bind[0][1] if sample.ports.bind else 0.0
 

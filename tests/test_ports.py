@@ -221,9 +221,8 @@ def connect_percent() -> float:
 
 def bind_percent() -> float:
     seen = take_sample(ProcFs(), SYSTEM).ports
-    return (
-        max((each for address, each in seen.bind if address in ("127.0.0.1", "0.0.0.0")), default=0.0) if seen else -1
-    )
+    assert seen is not None
+    return max((each for address, each in seen.bind or () if address in ("127.0.0.1", "0.0.0.0")), default=0.0)
 
 
 @pytest.mark.root
