@@ -7,8 +7,8 @@ from operator import itemgetter
 import numpy as np
 import pandas as pd
 
-from tcptide.model import Point
-from tcptide.schema import QUARTER_SECONDS, Rollup
+from tcptide.model import Point, Rollup
+from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import COUNTERS, NAMES
 from tcptide.trends import GAP_INTERVALS, MAX_SECONDS
 

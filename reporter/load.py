@@ -8,8 +8,8 @@ from tcptide import privacy, trends
 from tcptide.codec import Top
 from tcptide.config import Privacy
 from tcptide.errors import ConfigError, NoDataError, StoreError
-from tcptide.model import Destination, Listener, Point, Rates, Sample
-from tcptide.schema import QUARTER_SECONDS, Rollup, Source
+from tcptide.model import Destination, Listener, Point, Rates, Rollup, Sample, Source
+from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import point_of
 from tcptide.store import Reader, StateError
 

@@ -6,8 +6,6 @@ whenever a table or a Series is added. `sample` is the history, `latest` a cache
 
 from collections.abc import Mapping
 
-from tcptide.model import Rollup as Rollup
-from tcptide.model import Source as Source
 from tcptide.series import SERIES
 
 #: 1: the first.

@@ -11,8 +11,7 @@ from reporter.load import Loaded
 from reporter.page import Page
 from tcptide import history, statefiles
 from tcptide.clock import SYSTEM
-from tcptide.model import Point, Sample
-from tcptide.schema import Source
+from tcptide.model import Point, Sample, Source
 from tcptide.series import point_of
 from tcptide.writer import Writer
 

@@ -127,7 +127,7 @@ class Tally:
         view = memoryview(chunk)
         ports: list[int] = view.cast("H")[SPORT // 2 :: length // 2].tolist()
         classes = bytes(map(self._classify, ports))
-        owner, end, bind, peer = readers(form)
+        owner, end, local, peer = readers(form)
         owners: Iterable[_Owned] = owner.iter_unpack(chunk)
         if form.full:
             self.lacks_cgroups = self.lacks_cgroups or form.cgroup_at is None
@@ -137,7 +137,7 @@ class Tally:
         any_ipv6 = AF_INET6 in chunk[FAMILY::length]
         if any_ipv6 and MAPPED in chunk:
             owners = list(owners)
-            self._mapped.update(compress(owners, (is_mapped(local) for (local,) in bind.iter_unpack(chunk))))
+            self._mapped.update(compress(owners, (is_mapped(address) for (address,) in local.iter_unpack(chunk))))
         if isinstance(owners, list) or not self._count_one_owner(chunk, form, owner):
             self._owners.update(owners)
         usable = classes.translate(_MASKS[USABLE])
@@ -151,7 +151,7 @@ class Tally:
                     self._lowest.update(who[:2] for who in compress(end.iter_unpack(chunk), lowest))
         in_range = classes.translate(_MASKS[IN_RANGE])
         if 1 in in_range:
-            self._count_bind(view, length, ports, in_range, None if any_ipv6 else bind)
+            self._count_bind(view, length, ports, in_range, only_ipv4=not any_ipv6)
         listening = classes.translate(_MASKS[LISTENING])
         if 1 in listening:
             self._incoming.update(compress(ports, listening))
@@ -188,10 +188,8 @@ class Tally:
         if 1 in lowest:
             self._lowest_old.update(compress(end.iter_unpack(view), map(and_, lowest, old)))
 
-    def _count_bind(
-        self, view: memoryview, length: int, ports: list[int], in_range: bytes, only_ipv4: Struct | None
-    ) -> None:
-        if only_ipv4 is not None:
+    def _count_bind(self, view: memoryview, length: int, ports: list[int], in_range: bytes, *, only_ipv4: bool) -> None:
+        if only_ipv4:
             locals_ = list(compress(view.cast("I")[24 // 4 :: length // 4].tolist(), in_range))
             if locals_.count(locals_[0]) == len(locals_):
                 local = view[24:40] if in_range[0] else _first(view, length, in_range)
