@@ -70,8 +70,8 @@ def sample_from_json(text: str) -> Sample:
             local_ports=_pairs(raw.local_ports),
             remotes=_pairs(raw.remotes),
             holders=tuple(Holder(*entry) for entry in raw.holders),
-            lingering=tuple(Lingering(*entry) for entry in raw.lingering),
-            tcp_info=raw.tcp_info and TcpInfo(*raw.tcp_info)._replace(rtt_ms=_triple(raw.tcp_info[1])),
+            lingering=tuple(map(_lingering, raw.lingering)),
+            tcp_info=raw.tcp_info and _tcp_info(*raw.tcp_info),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"a stored sample is malformed: {error}") from None
@@ -124,7 +124,7 @@ def top_from_json(text: str) -> Top:
                 for kind, heads in holders.items()
                 for name, *numbers in heads
             ),
-            tuple(Lingering(*_padded(entry, Lingering)) for entry in lingering),
+            tuple(map(_lingering, lingering)),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"a stored top list is malformed: {error}") from None
@@ -152,6 +152,15 @@ def _ports(size: int, capacity: int, barred: int, worst: Any, bind: Any) -> Port
     return Ports(
         size, capacity, barred, tuple(Destination(*entry) for entry in worst), None if bind is None else _pairs(bind)
     )
+
+
+def _lingering(entry: Any) -> Lingering:
+    one = Lingering(*_padded(entry, Lingering))
+    return one._replace(ages_seconds=tuple(one.ages_seconds))
+
+
+def _tcp_info(connections: int, rtt_ms: Any, *rest: Any) -> TcpInfo:
+    return TcpInfo(connections, rtt_ms and _triple(rtt_ms), *rest)
 
 
 def _padded(entry: Any, kind: Any) -> list[Any]:

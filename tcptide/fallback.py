@@ -52,6 +52,7 @@ def through_psutil(limits: Limits, why: str) -> Seen:
             "users and units",
             "bound ports that do not listen",
             "TIME_WAIT that connect() may take over",
+            "tcp_info and how long sockets stay in CLOSE_WAIT",
         ),
         {state: (v4, v6) for state, (v4, v6) in states.items()},
         Ports(

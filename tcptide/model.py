@@ -116,24 +116,40 @@ class Holder(NamedTuple):
 
 
 class Lingering(NamedTuple):
-    """Sockets of one owner that stayed in one state across samples."""
+    """Sockets of one owner that have been in one state for long: CLOSE_WAIT, or ESTABLISHED with no data moving."""
+
+    holder_kind: str  # 'unit', or 'user' for sockets of no unit
+    holder: str
+    state: str
+    sockets: int
+    oldest_seconds: float
+    ages_seconds: tuple[float, ...] = ()  # of some of them, the oldest first: lingering.ranks()
+
+
+class Leak(NamedTuple):
+    """Sockets of one owner that are left over: they stay, and ever more of them."""
 
     holder_kind: str
     holder: str
     state: str
     sockets: int
     oldest_seconds: float
+    per_hour: float  # how fast they become more
+    since: float  # wall clock seconds when the oldest of them got into that state
 
 
 class TcpInfo(NamedTuple):
-    """What tcp_info says about the ESTABLISHED connections."""
+    """What tcp_info says about connections: ESTABLISHED, with another host, and data sent in the last five minutes.
+
+    All but the counts are None without such a connection; the limited times are None too before Linux 4.10.
+    """
 
     connections: int
-    rtt_ms: tuple[float, float, float]  # p50, p95, p99
-    retransmitting_percent: float
-    rwnd_limited_percent: float
-    sndbuf_limited_percent: float
-    unacked: int
+    rtt_ms: tuple[float, float, float] | None  # p50, p95, p99 of the kernel's smoothed round-trip times
+    retransmitting_percent: float | None  # of connections that have sent something again that isn't acknowledged yet
+    rwnd_limited_percent: float | None  # of the time with something to send: the receiver's window was full
+    sndbuf_limited_percent: float | None  # likewise: the send buffer was full
+    unacked: int  # segments sent and not acknowledged
 
 
 class Sample(NamedTuple):
@@ -243,10 +259,10 @@ class Event(NamedTuple):
 
     id: int
     wall_seconds: float
-    name: str  # the service's
+    name: str  # the service's, 'pattern', or the resource whose limit a forecast is about
     kind: str  # 'threshold', 'pattern' or 'forecast'
-    old: int | None  # None: nothing was recorded before
-    new: int
+    old: int | None  # a state, 0 OK to 3 UNKNOWN; None: nothing was recorded before
+    new: int  # of a pattern, or of a limit in reach: 1 while it is the case, 0 when it no longer is
     code: str | None
     message: str
     finding: str | None  # JSON: code and values, not prose

@@ -15,6 +15,7 @@ from tcptide.kernel.messages import STATE_NAMES, Entry
 from tcptide.kernel.procfs import ProcFs, hashed_sockets
 from tcptide.kernel.sockdiag import SocketFilter, Walk
 from tcptide.kernel.tally import Owner
+from tcptide.lingering import lingering
 from tcptide.model import Holder, Limits, Listener, Origin, Sample
 from tcptide.portuse import port_use
 from tcptide.seen import TOP, Seen, not_shown
@@ -22,12 +23,21 @@ from tcptide.seen import TOP, Seen, not_shown
 _LISTENERS = 200
 
 
-def take_sample(proc: ProcFs, clock: Clock, *, source: str | None = None, want_processes: bool = False) -> Sample:
+def take_sample(
+    proc: ProcFs,
+    clock: Clock,
+    *,
+    source: str | None = None,
+    want_processes: bool = False,
+    tcp_info: bool = False,
+    linger_seconds: float = 60.0,
+) -> Sample:
     """Look at the network namespace of this process.
 
     `source` is the name that it is stored under, by default the namespace's own. `want_processes` asks for process
-    names too, which takes a walk over all open files. Where sock_diag can't be had psutil is asked instead, and the
-    sample's origin says so.
+    names too, which takes a walk over all open files; `tcp_info` for the kernel's view of each connection, which takes
+    half as long again. Sockets linger that have been in CLOSE_WAIT for `linger_seconds`. Where sock_diag can't be had
+    psutil is asked instead, and the sample's origin says so.
 
     Raises SourceError when neither answers (it says why, of both), ParseError for a file of /proc of an unknown form.
     """
@@ -35,7 +45,7 @@ def take_sample(proc: ProcFs, clock: Clock, *, source: str | None = None, want_p
     limits, counters = proc.limits(), proc.counters()
     began = time.perf_counter()
     try:
-        seen = _through_sock_diag(proc, limits, counters)
+        seen = _through_sock_diag(proc, limits, counters, linger_seconds, tcp_info=tcp_info)
     except SourceError as error:
         from tcptide import fallback
 
@@ -81,13 +91,21 @@ def take_filtered(proc: ProcFs, clock: Clock, chosen: SocketFilter, *, source: s
     return _sample(origin, limits, {}, seen)
 
 
-def _through_sock_diag(proc: ProcFs, limits: Limits, counters: Mapping[str, int]) -> Seen:
+def _through_sock_diag(
+    proc: ProcFs, limits: Limits, counters: Mapping[str, int], linger_seconds: float, *, tcp_info: bool
+) -> Seen:
     ephemeral = ports.ephemeral(limits)
     hard_to_reach = ports.hard_to_reach(limits, ephemeral)
     for _ in range(2):
         walk = Walk()
         census = walk.census(
-            limits.port_range, ephemeral, hard_to_reach, ports.take_over_after_ms(limits), hashed_sockets(counters)
+            limits.port_range,
+            ephemeral,
+            hard_to_reach,
+            ports.take_over_after_ms(limits),
+            hashed_sockets(counters),
+            linger_seconds=linger_seconds,
+            tcp_info=tcp_info,
         )
         if not walk.interrupted:
             break
@@ -108,6 +126,7 @@ def _through_sock_diag(proc: ProcFs, limits: Limits, counters: Mapping[str, int]
             interrupted=walk.interrupted,
             lacks_cgroups=tally.lacks_cgroups or any(entry.cgroup is None for entry in listeners),
             lacks_mount=mount is None,
+            lacks_limited=census.infos.lacks_limited,
         ),
         states,
         port_use(limits, ephemeral, hard_to_reach, census, lambda owner: _owner_name(owner, units)),
@@ -116,6 +135,8 @@ def _through_sock_diag(proc: ProcFs, limits: Limits, counters: Mapping[str, int]
         tuple(tally.incoming_ports().most_common(TOP)),
         tuple((addresses.text(*remote), sockets) for remote, sockets in tally.remotes().most_common(TOP)),
         _holders(owners, units),
+        lingering(census.infos.ages_ms(), lambda owner: _kind_and_name(owner, units)),
+        census.infos.tcp_info() if tcp_info else None,
     )
 
 
@@ -150,10 +171,15 @@ def _units(mount: str | None, owners: Iterable[Owner]) -> dict[int, str]:
     return cgroups.names(ids, mount) if ids else {}
 
 
-def _owner_name(owner: Owner, units: Mapping[int, str]) -> str | None:
+def _kind_and_name(owner: Owner, units: Mapping[int, str]) -> tuple[str, str | None]:
     """The unit, which says more than the user does, or else the user."""
     uid, cgroup = owner
-    return units.get(cgroup or 0) or _user(uid)
+    unit = units.get(cgroup or 0)
+    return ("unit", unit) if unit else ("user", _user(uid))
+
+
+def _owner_name(owner: Owner, units: Mapping[int, str]) -> str | None:
+    return _kind_and_name(owner, units)[1]
 
 
 @cache  # a directory service may take its time, the more so for a container's user that it doesn't know
@@ -214,6 +240,6 @@ def _sample(origin: Origin, limits: Limits, counters: Mapping[str, int], seen: S
         seen.local_ports,
         seen.remotes,
         seen.holders,
-        (),
-        None,
+        seen.lingering,
+        seen.tcp_info,
     )

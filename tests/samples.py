@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tcptide.model import Destination, Holder, Limits, Listener, Look, Origin, Point, Ports, Rates, Sample
+from tcptide.forecast import Trend
+from tcptide.model import Destination, Holder, Limits, Listener, Look, Origin, Point, Ports, Rates, Sample, Verdict
+from tcptide.outlook import Outlook
 from tcptide.series import COUNTERS, point_of
 
 BOOT_ID = "3f0c6a52-5a0e-4a44-9f0e-2f6f0d1b7c11"
@@ -149,3 +151,30 @@ def no_rates(missing: str = "first") -> Rates:
 def point(id: int | None = None, **changes: Any) -> Point:
     """The history row of sample(**changes)."""
     return point_of(sample(**changes), id)
+
+
+def outlook(pattern: str = "normal", *trends: Trend, **changes: Any) -> Outlook:
+    """What the history says as of sample(); `changes` are fields of Verdict or Outlook."""
+    since = None if pattern in ("insufficient_data", "normal", "periodic") else ORIGIN.wall_seconds - 7200
+    verdict = Verdict(pattern, since, 900.0, 1204.0, None, None)
+    own = {name: changes.pop(name) for name in Verdict._fields if name in changes}
+    row = (ORIGIN.wall_seconds, ORIGIN.boottime_seconds, ORIGIN.boot_id, ORIGIN.netns_cookie)
+    return Outlook(*row, verdict._replace(**own), None, None, None, None, trends, ())._replace(**changes)
+
+
+def trend(resource: str, used: float, per_hour: float, error: float = 0.1) -> Trend:
+    """Steady growth for the last two hours, with a standard error as a share of it, and nothing else uncertain."""
+    return Trend(
+        resource=resource,
+        wall_seconds=ORIGIN.wall_seconds,
+        used=used,
+        level=used,
+        slope_per_second=per_hour / 3600,
+        slope_error=error * per_hour / 3600,
+        power=1.0,
+        power_error=0.0,
+        age_seconds=7200.0,
+        horizon_seconds=864_000.0,
+        base=(),
+        base_error=0.0,
+    )

@@ -48,6 +48,12 @@ def is_wildcard(address: bytes) -> bool:
     return not any(address)
 
 
+def within_host(family: int, local: bytes, remote: bytes) -> bool:
+    """Whether a connection goes through loopback: from an address to itself, or between loopback addresses."""
+    family, address = unmapped(family, local)
+    return local == remote or (address[0] == 127 if family == AF_INET else address == _LOOPBACK_IPV6)
+
+
 def touches_loopback(end: End) -> bool:
     """Whether either end is a loopback address, as tcp_twsk_unique() of net/ipv4/tcp_ipv4.c asks for tcp_tw_reuse=2."""
     family, key = end

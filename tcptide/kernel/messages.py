@@ -15,7 +15,7 @@ from tcptide.errors import SourceError
 #: Offsets from the start of struct nlmsghdr.
 FAMILY, STATE, SPORT, EXPIRES, UID, INODE, ATTRIBUTES = 16, 17, 20, 68, 80, 84, 88
 MESSAGE_TYPES = (18, 20)  # TCPDIAG_GETSOCK, SOCK_DIAG_BY_FAMILY
-INET_DIAG_SHUTDOWN, INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 8, 11, 21
+INET_DIAG_INFO, INET_DIAG_SHUTDOWN, INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 2, 8, 11, 21
 
 #: include/net/tcp_states.h; a bound-idle socket is shown as TCP_CLOSE, 7, and so is one that closes under the dump.
 STATE_NAMES = {
@@ -61,6 +61,8 @@ class Form(NamedTuple):
     full: bool  # a whole socket; TIME_WAIT, SYN_RECV and orphans in FIN_WAIT2 have neither user nor cgroup any more
     cgroup_at: int | None  # where the cgroup id is, None without
     time_wait: bool
+    info_at: int | None = None  # where struct tcp_info is, None without
+    info_bytes: int = 0  # how long it is: it has grown with the kernels
 
 
 def entries(chunk: memoryview | bytes) -> Iterable[Entry]:
@@ -112,8 +114,10 @@ def _attributes(chunk: memoryview | bytes, start: int, length: int) -> dict[int,
 
 def _form_of(chunk: bytes, at: int, length: int) -> Form:
     attributes = _attributes(chunk, at, length)
-    cgroup_at = attributes.get(INET_DIAG_CGROUP_ID)
-    return Form(length + 3 & ~3, INET_DIAG_SHUTDOWN in attributes, cgroup_at, chunk[at + STATE] == TIME_WAIT)
+    cgroup_at, info_at = attributes.get(INET_DIAG_CGROUP_ID), attributes.get(INET_DIAG_INFO)
+    info_bytes = unpack_from("=H", chunk, at + info_at - 4)[0] - 4 if info_at else 0
+    time_wait = chunk[at + STATE] == TIME_WAIT
+    return Form(length + 3 & ~3, INET_DIAG_SHUTDOWN in attributes, cgroup_at, time_wait, info_at, info_bytes)
 
 
 def common_form(chunk: bytes) -> Form | None:
@@ -125,8 +129,9 @@ def common_form(chunk: bytes) -> Form | None:
     if rest:
         return None
     columns = [*range(6), *range(ATTRIBUTES, min(ATTRIBUTES + 4, length))]  # length, type, head of the first attribute
-    if form.cgroup_at is not None:
-        columns += range(form.cgroup_at - 4, form.cgroup_at)
+    for value_at in (form.cgroup_at, form.info_at):
+        if value_at is not None:
+            columns += range(value_at - 4, value_at)
     for column in columns:
         if chunk[column::stride].count(chunk[column]) != messages:
             return None
@@ -151,7 +156,7 @@ def by_form(chunk: bytes) -> Iterator[tuple[Form, bytes]]:
 @cache
 def readers(form: Form) -> tuple[Struct, Struct, Struct, Struct]:
     """How to read, of every message of a form: its owner, its far end, its local address, its peer."""
-    length, full, cgroup_at, _ = form
+    length, full, cgroup_at = form[:3]
     tail = f"{length - 84}x" if cgroup_at is None else f"{cgroup_at - 84}xQ{length - cgroup_at - 8}x"
     owner = Struct(f"={FAMILY}xBB62xI{tail}" if full else f"={FAMILY}xBB{length - 18}x")
     end = Struct(f"={FAMILY}xB5x34s24xI{tail}" if full else f"={FAMILY}xB5x34s{length - 56}x")

@@ -82,11 +82,18 @@ _EPHEMERAL_FLAGS = bytes((0, USABLE | IN_RANGE)) + bytes(254)
 class Tally:
     """The counts of a look. Feed it with `add`, then read the counters through the methods below them."""
 
-    def __init__(self, classes: bytes, take_over_after_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        classes: bytes,
+        take_over_after_ms: int | None = None,
+        read_info: Callable[[bytes, Form], None] | None = None,
+    ) -> None:
         """`classes` is made by port_classes.
 
-        TIME_WAIT older than `take_over_after_ms` is counted apart; None when connect() takes none over.
+        TIME_WAIT older than `take_over_after_ms` is counted apart; None when connect() takes none over. `read_info` is
+        handed the messages that have tcp_info.
         """
+        self._read_info = read_info
         self._classify = classes.__getitem__
         self._young_ms = None if take_over_after_ms is None else TIME_WAIT_MS - take_over_after_ms
         self._owners: Counter[_Owned] = Counter()
@@ -123,6 +130,8 @@ class Tally:
                 del counts[who]
 
     def _count(self, chunk: bytes, form: Form) -> None:
+        if form.info_at is not None and self._read_info:
+            self._read_info(chunk, form)
         length = form.length
         view = memoryview(chunk)
         ports: list[int] = view.cast("H")[SPORT // 2 :: length // 2].tolist()
@@ -215,7 +224,7 @@ class Tally:
         counts = {state: [0, 0] for state in STATE_NUMBERS}
         for owners, moved in ((self._owners, 0), (self._mapped, 1)):
             for (family, state, *owner), sockets in owners.items():
-                if passes is None or (owner and passes(_owner(owner))):
+                if passes is None or (owner and passes(owner_of(owner))):
                     pair = counts[state_name(state)]
                     if moved:
                         pair[0] += sockets
@@ -229,7 +238,7 @@ class Tally:
         result: defaultdict[Owner, Counter[str]] = defaultdict(Counter)
         for (_, state, *owner), sockets in self._owners.items():
             if owner:
-                result[_owner(owner)][state_name(state)] += sockets
+                result[owner_of(owner)][state_name(state)] += sockets
         return result
 
     def taken(self) -> tuple[Counter[End], Counter[End], Counter[End], set[End], set[End]]:
@@ -255,7 +264,7 @@ class Tally:
         for (family, key, *owner), sockets in self._ends.items():
             end = unmapped_key(family, key)
             if owner and end in destinations:
-                owners[end][_owner(owner)] += sockets
+                owners[end][owner_of(owner)] += sockets
         return {end: counts.most_common(1)[0][0] for end, counts in owners.items()}
 
     def bind_ports(self) -> dict[Address, set[int]]:
@@ -281,7 +290,8 @@ class Tally:
         return result
 
 
-def _owner(fields: Sequence[int | None]) -> Owner:
+def owner_of(fields: Sequence[int | None]) -> Owner:
+    """The owner from what a message gives of it: the uid, and the cgroup id where there is one."""
     return fields[0], fields[1] if len(fields) > 1 else None
 
 
