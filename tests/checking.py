@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tcptide.clock import SYSTEM
-from tcptide.history import append
+from tcptide.config import Config
+from tcptide.history import append, judged
 from tcptide.kernel.procfs import ProcFs
 from tcptide.model import Sample
 from tcptide.sampler import take_sample
@@ -18,6 +19,8 @@ LOOKING = (
     "check_tcp_port_exhaustion",
     "check_tcp_errors",
     "check_tcp_listen_queue",
+    "check_tcp_pattern",
+    "check_tcp_quality",
 )
 ALL = (*LOOKING, "check_tcptide")
 
@@ -34,10 +37,11 @@ def prefix(name: str) -> str:
     return name.removeprefix("check_").upper()
 
 
-def store(directory: str, sample: Sample) -> None:
-    """Keep a sample as the sampler does."""
-    with Writer(directory) as writer:
-        append(writer, sample)
+def store(directory: str, *samples: Sample) -> None:
+    """Keep samples as the sampler does."""
+    for sample in samples:
+        with Writer(directory) as writer:
+            append(writer, sample, advance=judged(Config()))
 
 
 def aged(seconds: float, source: str, **changes: Any) -> Sample:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tcptide.kernel import addresses, netlink
 from tcptide.kernel.tally import Owner, Tally, as_in_message, port_classes
 
-SHUTDOWN, CGROUP_ID = 8, 21
+INFO, SHUTDOWN, CGROUP_ID = 2, 8, 21
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures", "sock_diag")
 
 

@@ -1,7 +1,10 @@
 """What a check prints for a sample, without looking: the pure part of it, from the judge to the lines."""
 
+import os
+import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from checks import options, output, ranges
 from checks.output import Answer
@@ -40,3 +43,18 @@ def text(line: str) -> str:
 def perfdata(line: str) -> list[str]:
     """The perfdata of line 1."""
     return line.partition(" | ")[2].split(" ")
+
+
+@contextmanager
+def utc() -> Iterator[None]:
+    """For what is said in the machine's own time: it is UTC."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    try:
+        yield
+    finally:
+        os.environ.pop("TZ")
+        if before is not None:
+            os.environ["TZ"] = before
+        time.tzset()

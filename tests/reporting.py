@@ -11,11 +11,12 @@ from reporter.load import Loaded
 from reporter.page import Page
 from tcptide import history, statefiles
 from tcptide.clock import SYSTEM
-from tcptide.model import Point, Sample, Source
+from tcptide.config import Config
+from tcptide.model import Point, Sample, Source, Verdict
 from tcptide.series import point_of
 from tcptide.writer import Writer
 
-from .samples import COUNTS, destination, no_rates, rates, sample
+from .samples import COUNTS, destination, no_rates, rates, sample, states
 
 WALL = 1_763_424_000.0  # Tue 18 Nov 2025 00:00 UTC
 MINUTE = 60.0
@@ -46,11 +47,11 @@ def points(samples: Iterable[Sample]) -> list[Point]:
     return [point_of(one, id) for id, one in enumerate(samples, 1)]
 
 
-def stored(directory: str, samples: Sequence[Sample]) -> str:
-    """The directory, with a state that holds the samples."""
+def stored(directory: str, samples: Sequence[Sample], *, judged: bool = False) -> str:
+    """The directory, with a state that holds the samples, perhaps judged as they were stored."""
     os.makedirs(directory, exist_ok=True)
     with statefiles.lock(directory, SYSTEM, 5.0), Writer(directory) as writer:
-        history.extend(writer, samples)
+        history.extend(writer, samples, advance=history.judged(Config()) if judged else None)
     return directory
 
 
@@ -61,8 +62,9 @@ def built(
     simulated: bool = False,
     in_period: bool = True,
     thresholds: Thresholds = {},  # noqa: B006 - only read
+    **judged: Any,
 ) -> Page:
-    """The page of these samples, in UTC."""
+    """The page of these samples, in UTC; `judged` are fields of Loaded that come from judging the history."""
     every = list(samples)
     rows = points(every)
     peak = max(every, key=lambda one: one.ports.worst[0].utilisation_percent if one.ports else 0.0)
@@ -77,6 +79,7 @@ def built(
         rates=rates() if len(rows) > 1 else no_rates(),
         fullest_destination=peak.ports.worst[0] if peak.ports else None,
         fullest_listener=every[-1].listeners[0] if every[-1].listeners else None,
+        **judged,
     )
     return page.build(loaded, 60.0, ZoneInfo("UTC"), rows[-1].wall_seconds + made_after_seconds, Limits(thresholds))
 
@@ -96,3 +99,18 @@ def exhausted_hour() -> list[Sample]:
         )
         for number in range(61)
     ]
+
+
+def filling_hours() -> list[Sample]:
+    """Two quiet hours, then for twenty minutes 600 ports more to the database each minute."""
+    hours = []
+    for number in range(141):
+        more = 600 * max(0, number - 120)
+        worst = (destination(1129 + more),)
+        hours.append(minute(number, states=states(ESTABLISHED=1100 + more + 3 * (number % 5)), worst=worst))
+    return hours
+
+
+def verdicts(*names: str, expected: float = 900.0) -> dict[int, Verdict]:
+    """A verdict for each point, by its id."""
+    return {id: Verdict(name, None, expected, None, None, None) for id, name in enumerate(names, 1)}

@@ -63,6 +63,7 @@ COUNTERS = {
     "TcpExt.TCPBacklogDrop": 42,
     "sockstat.TCP.orphan": 3,
     "sockstat.TCP.mem": 23_456,
+    "TcpExt.EmbryonicRsts": 23_456,
 }
 
 

@@ -10,11 +10,18 @@ from typing import Any
 import pytest
 
 from tcptide import advice, findings, levels
-from tcptide.model import Finding, Rates
+from tcptide.model import Finding, Forecast, Rates
 from tests.samples import COUNTS, destination, listener, no_rates, rates, sample, states
 
 ERRORS = {"active_opens": 10.0, "passive_opens": 0.0, "out_segs": 100.0}
 OVERFLOWING = rates(listen_overflows=42.0)
+SHORT_OF_MEMORY = rates(memory_pressures=0.5, abort_on_memory=2.0, pruned=12.0)
+
+#: What they are of is full in 8 to 20 minutes.
+FORECASTS = tuple(
+    Forecast(resource, 720.0, 480.0, 1200.0, None)
+    for resource in ("conntrack", "time_wait", "ports 10.0.0.1 10.0.0.5:5432")
+)
 
 #: Each kind of finding, from the least that brings it about.
 CASES: dict[str, tuple[dict[str, Any], Rates, int, str]] = {
@@ -38,11 +45,18 @@ CASES: dict[str, tuple[dict[str, Any], Rates, int, str]] = {
     "accept_queue_filling": ({"listeners": (listener(91),)}, rates(), 1, ":8080"),
     "accept_queue_full": ({"listeners": (listener(129),)}, rates(), 2, ":8080"),
     "listen_overflows": ({"listeners": ()}, OVERFLOWING, 1, "host"),
-    "failed_opens": ({}, rates(**ERRORS, attempt_fails=0.6), 1, "host"),
-    "retransmits": ({}, rates(**ERRORS, retrans_segs=11.0, orig_data_sent=90.0), 2, "host"),
+    "failed_opens": ({}, rates(**ERRORS, attempt_fails=0.9), 1, "host"),
+    "retransmits": ({}, rates(**ERRORS, retrans_segs=15.0, orig_data_sent=90.0), 2, "host"),
     "conntrack_limit": ({"nf_conntrack_count": 240_000}, rates(), 2, "host"),
-    "orphan_limit": ({"counters": {**COUNTS, "sockstat.TCP.orphan": 49_153}}, rates(), 1, "host"),
-    "memory_limit": ({"counters": {**COUNTS, "sockstat.TCP.mem": 142_520}}, rates(), 1, "host"),
+    "orphan_limit": ({"counters": {**COUNTS, "sockstat.TCP.orphan": 49_153}}, SHORT_OF_MEMORY, 1, "host"),
+    "memory_limit": ({"counters": {**COUNTS, "sockstat.TCP.mem": 142_520}}, SHORT_OF_MEMORY, 1, "host"),
+    "memory_pressure": ({}, SHORT_OF_MEMORY, 1, "host"),
+    "syn_flood": (
+        {"states": states(SYN_RECV=128), "local_ports": ((8080, 900), (22, 4))},
+        rates(syncookies_sent=350.0, req_queue_full_drops=4.0),
+        1,
+        ":8080",
+    ),
 }
 
 each_case = pytest.mark.parametrize(("code", "case"), CASES.items(), ids=list(CASES))
@@ -62,7 +76,7 @@ def test_quiet_host_has_no_findings() -> None:
 @each_case
 def test_found(code: str, case: tuple[dict[str, Any], Rates, int, str]) -> None:
     changes, per_second, severity, subject = case
-    (found,) = findings.find(sample(**changes), per_second)
+    (found,) = findings.find(sample(**changes), per_second, forecasts=FORECASTS)
     assert (found.code, found.severity, found.subject) == (code, severity, subject)
 
 
@@ -70,7 +84,7 @@ def test_found(code: str, case: tuple[dict[str, Any], Rates, int, str]) -> None:
 def test_words_know_all_of_their_numbers(code: str, case: tuple[dict[str, Any], Rates, int, str]) -> None:
     """Every placeholder of the words is a value of the finding."""
     changes, per_second, _, _ = case
-    (found,) = findings.find(sample(**changes), per_second)
+    (found,) = findings.find(sample(**changes), per_second, forecasts=FORECASTS)
     needed = {name for sentence in sentences(code) for _, name, _, _ in string.Formatter().parse(sentence) if name}
     assert needed <= {"subject", *found.values}
 
@@ -84,12 +98,16 @@ def test_words_know_all_of_their_numbers(code: str, case: tuple[dict[str, Any], 
         ({"states": states(TIME_WAIT=58_982)}, rates()),
         ({"listeners": (listener(90),)}, rates()),
         ({"listeners": (listener(7, 7),)}, rates()),
-        ({}, rates(**ERRORS, attempt_fails=0.5)),
+        ({}, rates(**ERRORS, attempt_fails=0.75)),
         ({}, rates(active_opens=0.8, attempt_fails=0.8)),
-        ({}, rates(**ERRORS, retrans_segs=3.0)),
+        ({}, rates(**ERRORS, retrans_segs=5.0)),
         ({}, rates(out_segs=16.0, retrans_segs=16.0)),
         ({"nf_conntrack_count": 209_715}, rates()),
         ({"counters": {**COUNTS, "sockstat.TCP.orphan": 49_152}}, rates()),
+        ({}, rates(pruned=12.0)),
+        ({"states": states(SYN_RECV=63)}, rates(syncookies_sent=350.0)),
+        ({"states": states(SYN_RECV=512)}, rates(syncookies_sent=0.9)),
+        ({"states": states(SYN_RECV=512)}, rates()),
     ],
     ids=[
         "half-of-the-ports",
@@ -98,12 +116,16 @@ def test_words_know_all_of_their_numbers(code: str, case: tuple[dict[str, Any], 
         "time-wait-90-percent",
         "queue-under-70-percent",
         "seven-wait",
-        "failed-5-percent",
+        "failed-7-percent-may-be-5",
         "under-50-opens",
-        "retransmits-3-percent",
+        "retransmits-5-percent-may-be-3",
         "under-1000-segments",
         "conntrack-80-percent",
         "orphans-75-percent",
+        "receive-queues-pruned-for-their-own-size",
+        "63-half-open",
+        "a-cookie-now-and-then",
+        "many-half-open-but-no-cookies",
     ],
 )
 def test_not_found_yet(changes: dict[str, Any], per_second: Rates) -> None:
@@ -201,6 +223,60 @@ def test_filter_can_be_pasted_whatever_is_masked(remote: str, filter: str) -> No
     (found,) = findings.find(sample(worst=(destination(14_116, remote=remote),)), rates())
     words = advice.render(found)
     assert words.next_step.startswith(f"ss -tanp {filter} lists them (reads only); ")
+
+
+def test_what_fills_up_says_how_long_it_takes() -> None:
+    seen = sample(worst=(destination(25_974),))
+    (found,) = findings.find(seen, rates(), ("ports",), forecasts=FORECASTS)
+    assert advice.render(found).evidence == (
+        "25974 of 28231; 0 of them in TIME_WAIT; 0 more that connect() may take over; mostly by app.service; at this "
+        "rate full in 8-20 min"
+    )
+    for forecast in (
+        FORECASTS[2]._replace(resource="ports 10.0.0.1 10.0.0.6:5432"),
+        Forecast(FORECASTS[2].resource, None, None, None, "no growth"),
+    ):
+        (found,) = findings.find(seen, rates(), ("ports",), forecasts=(forecast,))
+        assert advice.render(found).evidence.endswith("; mostly by app.service")
+    (found,) = findings.find(sample(), rates(time_wait_overflows=0.1), forecasts=[FORECASTS[1]._replace(high=None)])
+    assert (
+        advice.render(found).evidence
+        == "61 of 65536; 0/s created; 0.1/s cut short; at this rate full in 8 min at the earliest"
+    )
+
+
+def test_syn_flood_names_the_listener_whose_queue_is_full() -> None:
+    flooded = {"states": states(SYN_RECV=512), "local_ports": ((8080, 900), (22, 4))}
+    (found,) = findings.find(sample(**flooded), rates(syncookies_sent=350.0))
+    words = advice.render(found)
+    assert words.what == "signs of a SYN flood at :8080: 512 half-open connections"
+    assert words.evidence == "350 SYN cookies/s; backlog 128"
+    assert words.next_step == (
+        "ss -tn state syn-recv (reads only) lists where they come from: what is no client can be blocked before this "
+        "host, SYN cookies serve the others"
+    )
+    (found,) = findings.find(sample(**flooded), rates(req_queue_full_drops=80.0))
+    assert advice.render(found).next_step.endswith(
+        "; sysctl -w net.ipv4.tcp_syncookies=1 answers the 80/s that are dropped (side effect: connections that begin "
+        "with a cookie lack window scaling unless both ends have TCP timestamps on)"
+    )
+    (found,) = findings.find(sample(states=states(SYN_RECV=100)), rates(syncookies_sent=350.0))
+    assert (found.subject, advice.render(found).evidence) == ("host", "350 SYN cookies/s")
+
+
+def test_memory_pressure_names_whom_to_look_for_before_more_memory() -> None:
+    (found,) = findings.find(sample(), rates(abort_on_memory=2.0))
+    words = advice.render(found)
+    assert words.what == "TCP ran short of memory: connections slow down, then they are aborted"
+    assert words.evidence == "1900 of 190026 pages of the whole machine (net.ipv4.tcp_mem); 2 connections/s aborted"
+    assert words.next_step == (
+        "ss -tmnp (reads only): a large Recv-Q is a program that does not read, a large Send-Q a peer that does not; "
+        "if none stands out sysctl -w net.ipv4.tcp_mem='95013 190027 285039' (side effect: up to 390 MB more of the "
+        "machine's memory, which cannot be swapped)"
+    )
+    (found,) = findings.find(sample(tcp_mem_pages=None, counters={}), rates(abort_on_memory=2.0))
+    assert advice.render(found).evidence == "2 connections/s aborted"
+    assert "sysctl" not in advice.render(found).next_step
 
 
 def test_translate_gets_whole_sentences_with_placeholders() -> None:

@@ -177,6 +177,7 @@ def test_json_is_the_judgement() -> None:
         "details": [
             "to 10.0.0.5:5432 from 10.0.0.1: 92%, 25974 ports, app.service",
             "bind: 10.0.0.1 4.2%",
+            "no forecast: no history",
         ],
         "findings": [
             {

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tcptide.lingering import of_ages
+from tcptide.model import Sample
 from tcptide.store import Reader
 
 from . import samples, worlds
@@ -49,7 +51,8 @@ def test_unusable_state_is_judged_live_with_a_notice(name: str, script: Callable
     file.write_text("")
     done = worlds.run([script(name), "--state-dir", str(file)])
     line = done.stdout.partition(" | ")[0]
-    assert re.match(rf"{prefix(name)} (OK|WARNING|CRITICAL) - .*\(no history: /.*: not a directory\)$", line)
+    states = "UNKNOWN" if name == "check_tcp_pattern" else "(OK|WARNING|CRITICAL)"  # it has nothing but history
+    assert re.match(rf"{prefix(name)} {states} - .*\(no history: /.*: not a directory\)$", line)
     assert len(line) <= 120
     assert f"no history: {file}: not a directory" in done.stdout
 
@@ -252,3 +255,52 @@ frame.run(SPEC, ask)
         f"TCP_TIME_WAIT CRITICAL - time_wait 9 (limit 5) ({notice}) | time_wait=9;;5;0\n",
         "",
     )
+
+
+def minutes(**changes: Callable[[int], Any]) -> list[Sample]:
+    """Half an hour of this machine, the last of it a few seconds ago; what a field was, by the minute."""
+    return [
+        aged(5 + 60 * (30 - minute), "here", **{name: value(minute) for name, value in changes.items()})
+        for minute in range(31)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("remote_addresses", "remote"), [("full", "10.0.0.5"), ("masked", "10.0.0.0/24"), ("none", "*")]
+)
+def test_forecast_is_that_of_the_history(
+    remote_addresses: str, remote: str, check: Check, state_dir: str, tmp_path: Any
+) -> None:
+    def ports(minute: int) -> Any:
+        return samples.sample(worst=(samples.destination(5000 + 400 * minute),)).ports
+
+    file = tmp_path / "tcptide.toml"
+    file.write_text(f'[privacy]\nremote_addresses = "{remote_addresses}"\n')
+    store(state_dir, *minutes(ports=ports))
+    status, lines = check("check_tcp_port_exhaustion", "--source", "here", "--config", str(file))
+    line = re.fullmatch(
+        r"TCP_PORT_EXHAUSTION OK - 60% of ports to (\S+):5432 used \(17000/28231\) by app\.service, full in \d+-\d+ min"
+        r" \| .* exhaustion_seconds=(\d+)s;;;0",
+        lines[0],
+    )
+    assert line, lines[0]
+    assert (status, line[1]) == (0, remote)
+    assert int(line[2]) == pytest.approx(60 * (28_231 - 17_000) / 400, rel=0.1)
+    status, lines = check("check_tcp_pattern", "--source", "here", "--config", str(file))
+    assert (status, lines[1].partition(" full in ")[0]) == (0, f"forecast: ports to {remote}:5432")
+
+
+def test_leak_is_named_with_its_unit(check: Check, state_dir: str) -> None:
+    def lingering(minute: int) -> Any:
+        return (of_ages("unit", "app.service", "CLOSE_WAIT", [60.0 * age for age in range(minute + 1, 0, -1)]),)
+
+    store(state_dir, *minutes(lingering=lingering))
+    status, lines = check("check_tcp_pattern", "--source", "here")
+    line = re.match(
+        r"TCP_PATTERN OK - slow_leak since [-0-9: ]+: CLOSE_WAIT \+60/h \(.*\) by app\.service \|", lines[0]
+    )
+    assert line, lines[0]
+    assert status == 0
+    with Reader(state_dir) as reader:
+        (event,) = reader.events("here", 0, time.time() + 60)
+    assert (event.kind, event.old, event.new, event.code) == ("pattern", 0, 1, "leak_close_wait")

@@ -8,14 +8,15 @@ from checks import filters
 from checks.check_tcp_connections import SPEC, judge
 from checks.options import UsageError
 from tcptide.model import Rates
+from tcptide.outlook import Outlook
 from tests.judging import chosen, lines, text
-from tests.samples import HOLDERS, look, no_rates, point, rates, states
+from tests.samples import HOLDERS, look, no_rates, outlook, point, rates, states, trend
 
 QUIET = rates(active_opens=2.0, passive_opens=5.5)
 
 
-def said(*arguments: str, per_second: Rates = QUIET, **changes: Any) -> list[str]:
-    judged = judge(look(**changes), per_second, point(), None, chosen(SPEC, *arguments))
+def said(*arguments: str, per_second: Rates = QUIET, history: Outlook | None = None, **changes: Any) -> list[str]:
+    judged = judge(look(**changes), per_second, point(), history, chosen(SPEC, *arguments))
     return lines(SPEC, judged, *arguments)
 
 
@@ -126,3 +127,12 @@ def test_bad_filter(arguments: tuple[str, ...], problem: str) -> None:
     with pytest.raises(UsageError) as error:
         chosen(SPEC, *arguments)
     assert str(error.value).startswith(problem)
+
+
+def test_conntrack_that_fills_has_its_time() -> None:
+    filling = outlook("normal", trend("conntrack", 215_000, 10_000))
+    found = said(history=filling, nf_conntrack_count=215_000)
+    assert text(found[0]) == ("TCP_CONNECTIONS WARNING - conntrack table 82% full (215000/262144), full in 4-5 h")
+    assert "forecast: conntrack table full in 4-5 h, most likely in 5 h" in found
+    assert not [line for line in said(history=outlook()) if "forecast" in line]
+    assert not [line for line in said("--state", "ESTABLISHED", history=filling) if "forecast" in line]

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 
 from checks.check_tcp_port_exhaustion import SPEC, judge
-from tcptide.model import Destination, Forecast
+from tcptide.model import Destination
+from tcptide.outlook import Outlook, ports_resource
 from tests.judging import lines, perfdata, text
-from tests.samples import destination, look, no_rates, point, sample
+from tests.samples import DATABASE, destination, look, no_rates, outlook, point, sample, trend
 
-SOON = Forecast("ports", 840.0, 480.0, 1200.0, None)
+STEADY = outlook()
+FILLING = outlook("normal", trend(ports_resource(DATABASE), 25_974, 12_000, 0.34))
 
 
-def said(*arguments: str, forecast: Forecast | None = None, **changes: Any) -> list[str]:
-    judged = judge(look(**changes), no_rates(), point(), forecast, Namespace())
+def said(*arguments: str, history: Outlook | None = STEADY, **changes: Any) -> list[str]:
+    judged = judge(look(**changes), no_rates(), point(), history, Namespace())
     return lines(SPEC, judged, *arguments)
 
 
@@ -105,18 +107,21 @@ def test_first_line(expected: str, changes: dict[str, Any], arguments: tuple[str
 
 
 def test_the_line_that_wakes_somebody() -> None:
-    first = said(forecast=SOON, **full(25974))[0]
-    assert first == (
+    lines = said(history=FILLING, **full(25974))
+    assert lines[3] == "forecast: full in 8-20 min, most likely in 11 min"
+    assert lines[0] == (
         "TCP_PORT_EXHAUSTION CRITICAL - 92% of ports to 10.0.0.5:5432 used (25974/28231) by app.service,"
         " full in 8-20 min | worst_destination=92%;70;85;0;100 worst_bind=4.2%;90;;0;100"
         " worst_destination_ports=25974;;;0;28231 capacity=28231;;;0;28232 barred_ports=1;;;0;28232"
-        " exhaustion_seconds=840s;;;0"
+        " exhaustion_seconds=677s;;;0"
     )
 
 
 def test_without_a_forecast_there_is_no_time() -> None:
     first = said()[0]
     assert "exhaustion_seconds" not in first
+    assert said(history=None)[-1] == "no forecast: no history"
+    assert said(worst=())[-1] == "no forecast: no port in use"
     assert perfdata(first)[0] == "worst_destination=3.99%;70;85;0;100"
 
 
@@ -130,6 +135,7 @@ def test_long_output() -> None:
         "to 10.0.0.5:5432 from 10.0.0.1: 92%, 25974 ports, 120 more to be taken over, app.service",
         "to 10.0.0.6:6379 from 10.0.0.1: 0.14%, 41 ports",
         "bind: 10.0.0.1 93%",
+        "no forecast: no growth",
         "92% of the ports from 10.0.0.1 to 10.0.0.5:5432 are used: 25974 of 28231; 9000 of them in TIME_WAIT; 120 more"
         " that connect() may take over; mostly by app.service",
         "-> sysctl -w net.ipv4.ip_local_port_range='10240 65535' adds ports (side effect: a service that listens above"
@@ -146,7 +152,7 @@ def test_limit_that_is_dropped_drops_its_advice() -> None:
     """What is left under OK is the note that connect() is slow."""
     found = said("-w", "worst_destination=", "-c", "worst_destination=", **full(25974))
     assert text(found[0]) == "TCP_PORT_EXHAUSTION OK - 92% of ports to 10.0.0.5:5432 used (25974/28231) by app.service"
-    assert [line.partition(":")[0] for line in found[3::2]] == ["connect() from 10.0.0.1 to 10.0.0.5"]
+    assert [line.partition(":")[0] for line in found[4::2]] == ["connect() from 10.0.0.1 to 10.0.0.5"]
     assert not [line for line in said("-w", "worst_bind=", bind=(("10.0.0.1", 95.0),)) if line.startswith("->")]
 
 

@@ -6,15 +6,18 @@ from typing import Any
 import pytest
 
 from checks.check_tcp_time_wait import SPEC, judge
-from tcptide.model import Forecast, Rates
+from tcptide.model import Rates
+from tcptide.outlook import Outlook
 from tests.judging import lines, text
-from tests.samples import look, no_rates, point, rates, states
+from tests.samples import look, no_rates, outlook, point, rates, states, trend
 
 QUIET = rates(time_wait_created=12.3)
+STEADY = outlook()
+FILLING = outlook("normal", trend("time_wait", 60_000, 2500, 0.25))
 
 
-def said(*arguments: str, per_second: Rates = QUIET, forecast: Forecast | None = None, **changes: Any) -> list[str]:
-    return lines(SPEC, judge(look(**changes), per_second, point(), forecast, Namespace()), *arguments)
+def said(*arguments: str, per_second: Rates = QUIET, history: Outlook | None = STEADY, **changes: Any) -> list[str]:
+    return lines(SPEC, judge(look(**changes), per_second, point(), history, Namespace()), *arguments)
 
 
 @pytest.mark.parametrize(
@@ -80,24 +83,27 @@ def test_first_line(expected: str, per_second: Rates, changes: dict[str, Any], a
 
 
 def test_forecast_and_perfdata() -> None:
-    soon = Forecast("time_wait", 7200.0, 3600.0, 10800.0, None)
-    first = said(forecast=soon, states=states(TIME_WAIT=60000))[0]
+    first, second, *_ = said(history=FILLING, states=states(TIME_WAIT=60_000))
+    assert second == "forecast: full in 2-3 h, most likely in 2 h"
     assert first == (
-        "TCP_TIME_WAIT WARNING - TIME_WAIT table 91% full (60000/65536), full in 1-3 h | bucket_usage=91.55%;90;;0;100"
-        " time_wait=60000;;;0;65536 created_per_second=12.3;;;0 overflows_per_second=0;;;0 exhaustion_seconds=7200s;;;0"
+        "TCP_TIME_WAIT WARNING - TIME_WAIT table 91% full (60000/65536), full in 2-3 h | bucket_usage=91.55%;90;;0;100"
+        " time_wait=60000;;;0;65536 created_per_second=12.3;;;0 overflows_per_second=0;;;0 exhaustion_seconds=7972s;;;0"
     )
 
 
 def test_what_is_not_known_is_left_out() -> None:
     assert said(per_second=no_rates()) == [
-        "TCP_TIME_WAIT OK - 61 TIME_WAIT, 0.09% of 65536 | bucket_usage=0.09%;90;;0;100 time_wait=61;;;0;65536"
+        "TCP_TIME_WAIT OK - 61 TIME_WAIT, 0.09% of 65536 | bucket_usage=0.09%;90;;0;100 time_wait=61;;;0;65536",
+        "no forecast: no growth",
     ]
+    assert said(history=None)[-1] == "no forecast: no history"
 
 
 def test_long_output_names_a_safe_step() -> None:
     assert said(states=states(TIME_WAIT=65536), per_second=rates(time_wait_created=900.0, time_wait_overflows=40.0))[
         1:
     ] == [
+        "no forecast: no growth",
         "TIME_WAIT fills 100% of its limit: 65536 of 65536; 900/s created; 40/s cut short",
         "-> sysctl -w net.ipv4.tcp_max_tw_buckets=131072 (side effect: up to 20 MB more kernel memory); lasting cure:"
         " keep-alive, so that this side closes fewer connections",

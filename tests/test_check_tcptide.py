@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from checks.check_tcptide import SPEC, State, judge
+from tcptide.config import Config
 from tests.judging import lines, text
 from tests.samples import BOOT_ID, ORIGIN, point
 
@@ -21,18 +22,19 @@ def points(ages: Sequence[float], boot_id: str = BOOT_ID) -> tuple[Any, ...]:
     )
 
 
-def said(rows: Sequence[Any], *arguments: str, **changes: Any) -> list[str]:
+def said(rows: Sequence[Any], *arguments: str, interval_seconds: float = 60.0, **changes: Any) -> list[str]:
     state = State(
         boot_id=BOOT_ID,
         wall_seconds=ORIGIN.wall_seconds,
         boottime_seconds=NOW,
-        interval_seconds=60.0,
+        interval_seconds=interval_seconds,
         points=tuple(rows),
         size_bytes=1_500_000,
         damaged_files=(),
         sources=("host",),
     )
-    return lines(SPEC, judge(state._replace(**changes), Namespace()), *arguments)
+    config = Config(interval_seconds=interval_seconds)
+    return lines(SPEC, judge(state._replace(**changes), Namespace()), *arguments, config=config)
 
 
 EVERY_MINUTE = points(range(3600, 0, -60))
@@ -99,6 +101,27 @@ def test_perfdata_and_long_output() -> None:
         "-> tcptide doctor (reads only) says what keeps samples from being taken or stored: the cron job, the state"
         " directory, its owner",
     ]
+
+
+@pytest.mark.parametrize(
+    ("expected", "age"),
+    [
+        pytest.param(
+            "OK - last sample 14 min ago, 1 sample in 14 min, 0% missing", 840, id="ok-within-three-intervals"
+        ),
+        pytest.param("WARNING - no sample for 15 min (901s, limit 900s)", 901, id="warn-after-three-intervals"),
+        pytest.param("CRITICAL - no sample for 50 min (3001s, limit 3000s)", 3001, id="crit-after-ten-intervals"),
+    ],
+)
+def test_longer_intervals_make_older_samples(expected: str, age: float) -> None:
+    assert text(said(points([age]), interval_seconds=300.0)[0]) == f"TCPTIDE {expected}"
+    assert said(points([age]), "-w", "60", "-c", "120", interval_seconds=300.0)[0].startswith("TCPTIDE CRITICAL")
+
+
+def test_a_host_that_was_off_could_take_no_sample() -> None:
+    off = points([700], EARLIER_BOOT)
+    assert said(off, boottime_seconds=50.0)[0].startswith("TCPTIDE OK - last sample 50 s ago")
+    assert said(off, boottime_seconds=190.0)[0].startswith("TCPTIDE WARNING - no sample for 3 min")
 
 
 def test_clock_that_was_set_back_makes_no_negative_age() -> None:

@@ -79,6 +79,18 @@ def test_a_sample_that_is_fresh_serves_again(tcptide: Tcptide, state_dir: str) -
     assert dumped[0] == dumped[1] != ""
 
 
+def test_with_tcp_info(tcptide: Tcptide, state_dir: str) -> None:
+    """A fresh sample without it doesn't do; one with it does for those who don't ask."""
+    held = []
+    for asked in ([], ["--tcp-info"], []):
+        assert tcptide("sample", "--state-dir", state_dir, "--source", "here", *asked) == (0, "", "")
+        with Reader(state_dir) as reader:
+            sample, (row,) = reader.latest("here"), reader.recent("here", 10)
+        assert sample is not None
+        held.append((sample.tcp_info is not None, row.values["unacked"] is not None))
+    assert held == [(False, False), (True, True), (True, True)]
+
+
 def test_eight_at_once_are_one_look(script: Callable[[str], str], state_dir: str) -> None:
     argv = [script("tcptide"), "sample", "--state-dir", state_dir, "--source", "here"]
     started = [subprocess.Popen(argv, env={}, cwd="/", stderr=subprocess.PIPE) for _ in range(8)]
@@ -165,10 +177,10 @@ def test_migrate_says_from_and_to(tcptide: Tcptide, state_dir: str) -> None:
     migrate = ("migrate", "--state-dir", state_dir)
     assert tcptide(*migrate) == (1, "", f"tcptide migrate: {state_dir}: no samples yet\n")
     assert tcptide("sample", "--state-dir", state_dir).status == 0
-    assert tcptide(*migrate) == (0, f"{state_dir}: schema 1, nothing to do\n", "")
+    assert tcptide(*migrate) == (0, f"{state_dir}: schema 2, nothing to do\n", "")
     sql(state_dir, "PRAGMA user_version = 0")
-    assert tcptide(*migrate) == (0, f"{state_dir}: older schema 0, migrated to 1\n", "")
-    assert tcptide(*migrate) == (0, f"{state_dir}: schema 1, nothing to do\n", "")
+    assert tcptide(*migrate) == (0, f"{state_dir}: older schema 0, migrated to 2\n", "")
+    assert tcptide(*migrate) == (0, f"{state_dir}: schema 2, nothing to do\n", "")
     sql(state_dir, "PRAGMA user_version = 99")
     assert tcptide(*migrate) == (1, "", f"tcptide migrate: {state_dir}: schema 99 of a newer tcptide\n")
 
@@ -177,7 +189,7 @@ def test_a_sample_migrates(tcptide: Tcptide, state_dir: str) -> None:
     assert tcptide("sample", "--state-dir", state_dir, "--source", "one").status == 0
     sql(state_dir, "PRAGMA user_version = 0")
     assert tcptide("sample", "--state-dir", state_dir, "--source", "two") == (0, "", "")
-    assert tcptide("migrate", "--state-dir", state_dir).output == f"{state_dir}: schema 1, nothing to do\n"
+    assert tcptide("migrate", "--state-dir", state_dir).output == f"{state_dir}: schema 2, nothing to do\n"
 
 
 def test_a_file_in_place_of_the_state(tcptide: Tcptide, tmp_path: Any) -> None:

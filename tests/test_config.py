@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tcptide import config
-from tcptide.config import Config, Privacy, Retention, check_range, load, parse
+from tcptide.config import Config, Pattern, Privacy, Retention, check_range, load, parse
 from tcptide.errors import ConfigError
 
 from .worlds import TREE, run
@@ -45,6 +45,8 @@ event_days = 100
 [privacy]
 remote_addresses = "masked"
 processes = false
+[pattern]
+sensitivity = "eager"
 [checks.tcp_port_exhaustion]
 warning = {worst_destination = "60", worst_bind = "0.5%"}
 critical = {worst_destination = ""}
@@ -63,12 +65,29 @@ def test_a_whole_file_is_read(tmp_path: Any) -> None:
         timeout_seconds=9.5,
         retention=Retention(7, 800, 100),
         privacy=Privacy("masked", False),
+        pattern=Pattern("eager"),
         thresholds={
             ("tcp_port_exhaustion", "worst_destination"): ("60", ""),
             ("tcp_port_exhaustion", "worst_bind"): ("0.5%", None),
             ("tcp_connections", "total"): (None, "5000"),
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "limit"),
+    [
+        ("", None),
+        ("warning = {total = 2000}", 2000.0),
+        ("warning = {total = 2000}\ncritical = {total = '10:3000'}", 3000.0),
+        ("warning = {total = 2000}\ncritical = {total = ''}", 2000.0),
+        ("critical = {total = '10:'}", None),
+        ("critical = {total = '@10:20'}", None),
+        ("critical = {established = 2000}", None),
+    ],
+)
+def test_how_many_connections_are_too_many(thresholds: str, limit: float | None) -> None:
+    assert parse(f"[checks.tcp_connections]\n{thresholds}".encode(), "t").connection_limit == limit
 
 
 def test_an_empty_file_gives_the_defaults(tmp_path: Any) -> None:
@@ -115,7 +134,7 @@ def test_an_unreadable_file_is_an_error_and_not_the_defaults(state_dir: str) -> 
     assert ran.stderr.splitlines()[-1] == f"tcptide.errors.ConfigError: {path}: Permission denied"
 
 
-KNOWN = "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, checks"
+KNOWN = "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, pattern, checks"
 RANGE = "is not a range such as 80, 10:, ~:80, 10:80 or @10:80"
 
 
@@ -175,12 +194,18 @@ RANGE = "is not a range such as 80, 10:, ~:80, 10:80 or @10:80"
             id="no-choice",
         ),
         pytest.param(
+            "[pattern]\nsensitivity = 'loud'",
+            ": pattern.sensitivity: 'loud' is none of quiet, normal, eager",
+            id="no-sensitivity",
+        ),
+        pytest.param(
             "[privacy]\nprocesses = 'on'", ": privacy.processes: 'on' is neither true nor false", id="on-is-text"
         ),
         pytest.param(
             "[checks.check_tcp_errors]\nwarning = {}",
             ": checks.check_tcp_errors: unknown (its value is {'warning': {}}); known here: "
-            "tcp_connections, tcp_errors, tcp_listen_queue, tcp_port_exhaustion, tcp_time_wait, tcptide",
+            "tcp_connections, tcp_errors, tcp_listen_queue, tcp_pattern, tcp_port_exhaustion, tcp_quality, "
+            "tcp_time_wait, tcptide",
             id="unknown-check",
         ),
         pytest.param(

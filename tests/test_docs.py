@@ -18,7 +18,9 @@ from checks.spec import CheckSpec, Metric
 from . import (
     test_check_tcp_errors,
     test_check_tcp_listen_queue,
+    test_check_tcp_pattern,
     test_check_tcp_port_exhaustion,
+    test_check_tcp_quality,
     test_check_tcp_time_wait,
     test_check_tcptide,
 )
@@ -36,11 +38,17 @@ ALARMS: Mapping[str, Callable[[], list[str]]] = {
     "check_tcp_listen_queue": lambda: test_check_tcp_listen_queue.said(
         listener(129, unit="app.service"), SSH, per_second=rates(listen_overflows=42.0)
     ),
+    "check_tcp_pattern": test_check_tcp_pattern.alarm,
     "check_tcp_port_exhaustion": lambda: test_check_tcp_port_exhaustion.said(
-        worst=(destination(25_974, time_wait=24_310),), bind=(("10.0.0.1", 92.0),)
+        history=test_check_tcp_port_exhaustion.FILLING,
+        worst=(destination(25_974, time_wait=24_310),),
+        bind=(("10.0.0.1", 92.0),),
     ),
+    "check_tcp_quality": lambda: test_check_tcp_quality.worse(test_check_tcp_quality.SLOW),
     "check_tcp_time_wait": lambda: test_check_tcp_time_wait.said(
-        states=states(TIME_WAIT=60_960), per_second=rates(time_wait_created=1016.0)
+        history=test_check_tcp_time_wait.FILLING,
+        states=states(TIME_WAIT=60_960),
+        per_second=rates(time_wait_created=1016.0),
     ),
     "check_tcptide": lambda: test_check_tcptide.said(test_check_tcptide.EVERY_MINUTE[:-14]),
 }

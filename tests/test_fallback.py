@@ -79,6 +79,7 @@ UNSEEN = (
     "users and units",
     "bound ports that do not listen",
     "TIME_WAIT that connect() may take over",
+    "tcp_info and how long sockets stay in CLOSE_WAIT",
 )
 
 pytestmark = pytest.mark.root

@@ -8,6 +8,7 @@ from tcptide import history, statefiles, trends
 from tcptide.clock import SYSTEM
 from tcptide.config import Retention
 from tcptide.model import Point, Sample, Verdict
+from tcptide.series import point_of
 from tcptide.statefiles import DATABASE, StateError
 from tcptide.store import DamagedError, Reader
 from tcptide.writer import PRUNE_ROWS, Writer
@@ -45,6 +46,17 @@ def test_a_row_is_due_after_three_quarters_of_the_interval(state_dir: str) -> No
 def test_latest_is_replaced_though_no_row_is_due(state_dir: str) -> None:
     append_each(state_dir, make_sample(0), make_sample(0.1))
     assert latest(state_dir) == make_sample(0.1)
+
+
+def test_a_look_with_tcp_info_completes_the_row_before_it(state_dir: str) -> None:
+    """Whoever asks for it may come after whoever takes the row of the minute."""
+    first, asked, again = (make_sample(minute) for minute in (0, 0.3, 0.5))
+    assert asked.tcp_info is not None
+    again = again._replace(tcp_info=asked.tcp_info._replace(unacked=7))
+    append_each(state_dir, first._replace(tcp_info=None), asked, again)
+    with Reader(state_dir) as reader:
+        (point,) = reader.points("host", 0, 1e10)
+    assert point == point_of(first._replace(tcp_info=asked.tcp_info), point.id)
 
 
 @pytest.mark.parametrize(
@@ -160,22 +172,33 @@ def test_a_clock_that_was_once_far_ahead_deletes_nothing(state_dir: str) -> None
     assert counts(state_dir)["rollup"] == 4 * 4
 
 
-def test_a_detector_is_advanced_once_for_each_row_in_its_transaction(state_dir: str) -> None:
-    seen: list[Point] = []
+class Judge:
+    """Says that all is a leak, keeps what it is shown, and fails at the third row."""
 
-    def advance(writer: Writer, row: Point) -> Verdict:
-        seen.append(row)
-        if len(seen) == 3:
-            raise StateError(state_dir, "the detector failed")
+    def __init__(self, directory: str) -> None:
+        self.directory, self.rows, self.kept = directory, list[tuple[Point | None, Point]](), list[int]()
+
+    def row(self, source_id: int, previous: Point | None, row: Point, top: str, sample: Sample) -> Verdict:
+        self.rows.append((previous, row))
+        if len(self.rows) == 3:
+            raise StateError(self.directory, "the detector failed")
         return Verdict("slow_leak", WALL - 60, 12.5, None, None, None)
 
+    def keep(self) -> None:
+        self.kept.append(len(self.rows))
+
+
+def test_each_row_is_judged_once_in_its_transaction(state_dir: str) -> None:
+    judge = Judge(state_dir)
     for minute in (0, 0.1, 1):
         with statefiles.lock(state_dir, SYSTEM, 1), Writer(state_dir) as writer:
-            history.append(writer, make_sample(minute), advance=advance)
+            history.append(writer, make_sample(minute), advance=lambda writer: judge)
     with statefiles.lock(state_dir, SYSTEM, 1), Writer(state_dir) as writer, pytest.raises(StateError):
-        history.append(writer, make_sample(2), advance=advance)
+        history.append(writer, make_sample(2), advance=lambda writer: judge)
+    assert judge.kept == [1, 2]
     with Reader(state_dir) as reader:
-        assert reader.points("host", 0, 1e10) == seen[:2]
+        first, second = reader.points("host", 0, 1e10)
+        assert judge.rows[:2] == [(None, first), (first, second)]
         assert reader.latest("host") == make_sample(1)
     with sqlite3.connect(os.path.join(state_dir, DATABASE)) as connection:
         verdicts = connection.execute("SELECT pattern, expected, pattern_since FROM sample").fetchall()

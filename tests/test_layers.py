@@ -27,8 +27,14 @@ ONLY_IN = {
 #: What each part of the core may import of the rest of it; whatever isn't named may import all.
 TYPES = {"tcptide.errors", "tcptide.model"}
 TABLES = TYPES | {"tcptide.series", "tcptide.schema", "tcptide.levels", "tcptide.text"}
-ANALYSIS = TABLES | {"tcptide.usage", "tcptide.findings"}
-STATE = TABLES | {"tcptide.clock", "tcptide.codec", "tcptide.statefiles", "tcptide.store", "tcptide.writer"}
+ANALYSIS = TABLES | {"tcptide.usage", "tcptide.findings", "tcptide.outlook"}
+JUDGED = TABLES | {
+    *("tcptide.codec", "tcptide.outlook", "tcptide.observation", "tcptide.growth", "tcptide.resources"),
+    *("tcptide.forecast", "tcptide.leaks", "tcptide.patterns", "tcptide.survival"),
+}
+STATE = TABLES | {
+    *("tcptide.clock", "tcptide.codec", "tcptide.outlook", "tcptide.statefiles", "tcptide.store", "tcptide.writer"),
+}
 MAY_IMPORT = {
     "tcptide.errors": set(),
     "tcptide.model": set(),
@@ -40,16 +46,38 @@ MAY_IMPORT = {
     "tcptide.schema": TYPES | {"tcptide.series"},
     "tcptide.codec": TYPES,
     "tcptide.config": TABLES,
-    "tcptide.privacy": TYPES | {"tcptide.config"},
+    "tcptide.privacy": TABLES | {"tcptide.config", "tcptide.outlook"},
     "tcptide.ports": TYPES,
+    "tcptide.seen": TYPES,
+    "tcptide.lingering": TYPES | {"tcptide.seen"},
+    "tcptide.survival": TYPES | {"tcptide.lingering"},
     "tcptide.trends": TABLES,
     "tcptide.usage": TABLES,
     "tcptide.findings": ANALYSIS,
-    "tcptide.advice": ANALYSIS,
+    "tcptide.words": set(),
+    "tcptide.advice": ANALYSIS | {"tcptide.words"},
+    "tcptide.quality": TABLES,
+    "tcptide.history_findings": ANALYSIS | {"tcptide.quality"},
+    "tcptide.onsets": set(),
+    "tcptide.leaks": {"tcptide.onsets"},
+    "tcptide.ramps": set(),
+    "tcptide.forecast": TYPES | {"tcptide.leaks", "tcptide.ramps"},
+    "tcptide.outlook": TABLES | {"tcptide.forecast"},
+    "tcptide.observation": TABLES | {"tcptide.codec", "tcptide.outlook"},
+    "tcptide.growth": TYPES | {"tcptide.codec"},
+    "tcptide.resources": JUDGED,
+    "tcptide.lookout": JUDGED,
+    "tcptide.saying": TABLES | {"tcptide.outlook"},
+    "tcptide.advance": STATE
+    | ANALYSIS
+    | {
+        *("tcptide.config", "tcptide.history_findings", "tcptide.lookout", "tcptide.observation", "tcptide.saying"),
+        "tcptide.privacy",
+    },
     "tcptide.statefiles": TYPES | {"tcptide.clock", "tcptide.kernel.processes"},
     "tcptide.store": STATE,
     "tcptide.writer": STATE,
-    "tcptide.history": STATE | {"tcptide.trends", "tcptide.config"},
+    "tcptide.history": STATE | {"tcptide.trends", "tcptide.config", "tcptide.advance"},
     "tcptide.snapshot": STATE | {"tcptide.alarm", "tcptide.history", "tcptide.config"},
 }
 KERNEL_MAY_IMPORT = TYPES
@@ -57,7 +85,10 @@ KERNEL_MAY_IMPORT = TYPES
 #: Values in, values out: no file, no clock, no process.
 PURE = (
     *("errors", "model", "series", "schema", "codec", "levels", "text", "privacy", "ports"),
-    *("trends", "usage", "findings", "advice", "simulated_host"),
+    *("trends", "usage", "findings", "words", "advice", "quality", "history_findings"),
+    *("simulated_profile", "simulated_events", "simulated_looks", "simulated_roles", "simulated_host"),
+    *("outlook", "observation", "growth", "resources", "lookout", "seen", "lingering", "survival"),
+    *("onsets", "leaks", "ramps", "forecast"),
 )
 #: Of the standard library, what a pure module may use.
 PURE_LIBRARY = {

@@ -6,7 +6,9 @@ from checks import (
     check_tcp_connections,
     check_tcp_errors,
     check_tcp_listen_queue,
+    check_tcp_pattern,
     check_tcp_port_exhaustion,
+    check_tcp_quality,
     check_tcp_time_wait,
     check_tcptide,
 )
@@ -21,6 +23,8 @@ CHECKS = (
     check_tcp_port_exhaustion,
     check_tcp_errors,
     check_tcp_listen_queue,
+    check_tcp_pattern,
+    check_tcp_quality,
     check_tcptide,
 )
 SPECS = [check.SPEC for check in CHECKS]
@@ -35,6 +39,14 @@ def test_every_default_belongs_to_a_metric() -> None:
 def test_metric_without_default() -> None:
     assert levels.of("tcp_connections", "total") == Levels(None, None)
     assert levels.of("tcp_errors", "retransmit_percent") == Levels(3, 10)
+
+
+@pytest.mark.parametrize(
+    ("interval_seconds", "expected"), [(1, Levels(180, 600)), (60, Levels(180, 600)), (300, Levels(900, 3000))]
+)
+def test_the_age_of_a_sample_is_judged_by_the_interval(interval_seconds: float, expected: Levels) -> None:
+    assert levels.of("tcptide", "sample_age_seconds", interval_seconds) == expected
+    assert levels.of("tcp_errors", "retransmit_percent", interval_seconds) == Levels(3, 10)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +80,7 @@ def test_labels_are_perfdata_labels(spec: CheckSpec) -> None:
 @each_spec
 def test_units_are_perfdata_units(spec: CheckSpec) -> None:
     for metric in spec.metrics:
-        assert metric.unit in ("", "%", "s", "B")
+        assert metric.unit in ("", "%", "s", "ms", "B")
         assert (metric.unit == "%") == (metric.maximum == 100)
         assert (metric.unit == "s") == metric.label.endswith("_seconds")
 

@@ -95,6 +95,24 @@ def test_a_common_form_is_proved_for_every_message(at: int) -> None:
     assert common_form(one * 3 + last) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("tcp-info", Form(408, True, 108, False, 128, 280)),
+        ("tcp-info-nobody", Form(400, True, 100, False, 120, 280)),
+        ("tcp-info-before-4.10", Form(296, True, 108, False, 128, 168)),
+        ("tcp-info-of-2.6", Form(232, True, 108, False, 128, 104)),
+    ],
+)
+def test_where_tcp_info_is(name: str, form: Form) -> None:
+    full = [one for chunk in chunks(name) for one in split(chunk) if len(one) == form.length]
+    assert common_form(b"".join(full)) == form
+    for at in (form.info_at or 0) - 4, (form.info_at or 0) - 2:  # its length, its kind
+        last = bytearray(full[-1])
+        last[at] ^= 1
+        assert common_form(b"".join([*full, last])) is None
+
+
 def test_time_wait_is_no_form_of_other_short_messages() -> None:
     (one,) = chunks("one-time-wait")
     other = one[:17] + b"\x03" + one[18:]

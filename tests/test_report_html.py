@@ -5,16 +5,18 @@ from collections import Counter
 from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from reporter import page, palette
+from reporter.ahead import Ahead, Height
 from tcptide.config import Privacy
-from tcptide.model import Holder, Sample
+from tcptide.model import Event, Forecast, Holder, Leak, Sample, Verdict
 from tcptide.privacy import shown
 
-from .reporting import built, exhausted_hour, minute, quiet_hour
-from .samples import DATABASE, PORTS, WEB
+from .reporting import WALL, built, exhausted_hour, minute, quiet_hour
+from .samples import DATABASE, PORTS, WEB, outlook
 
 VOID = {"meta", "img", "source", "br", "link", "input", "hr"}
 
@@ -61,13 +63,40 @@ def hostile(sample: Sample) -> Sample:
     )
 
 
+def hostile_history() -> dict[str, Any]:
+    """What the history says of such a host."""
+    said = outlook("slow_leak", holder=HOSTILE, grew=HOSTILE, change=5.0, destination=(HOSTILE, 1))
+    event = Event(1, WALL, HOSTILE, "threshold", 0, 2, HOSTILE, HOSTILE, HOSTILE)
+    leak = Leak("unit", HOSTILE, "CLOSE_WAIT", 120, 7200.0, 60.0, WALL)
+    found = Ahead(f"ports {HOSTILE} {HOSTILE}:1", 1.0, 2.0, Forecast("ports", None, None, None, HOSTILE))
+    return {
+        "verdicts": {number: Verdict("slow_leak", WALL, 5.0, None, None, None) for number in (1, 2)},
+        "events": [event, event._replace(kind="pattern", message=f"slow_leak: {HOSTILE}")],
+        "outlook": said._replace(leaks=(leak,)),
+        "ahead": (found,),
+    }
+
+
+def judged() -> dict[str, Any]:
+    """What the history says of the exhausted hour."""
+    heights = tuple(Height(share, 300 * share, 600 * share, 900 * share) for share in (0.5, 1.0))
+    forecast = Forecast("ports 10.0.0.1 10.0.0.5:5432", 600.0, 300.0, 900.0, None)
+    return {
+        "verdicts": {number: Verdict("level_shift", WALL, 900.0, None, None, None) for number in range(22, 52)},
+        "events": [Event(1, WALL, "pattern", "pattern", 0, 1, None, "level_shift since 00:21: ESTABLISHED +5", None)],
+        "outlook": outlook("level_shift", grew="ESTABLISHED", change=5.0),
+        "ahead": (Ahead(forecast.resource, 14_000.0, 28_231.0, forecast, heights),),
+    }
+
+
 PAGES = {
     "quiet": lambda: built(quiet_hour()),
     "exhausted": lambda: built(exhausted_hour()),
     "attention": lambda: built(exhausted_hour()[:40]),
     "one": lambda: built([minute(0)]),
     "simulated": lambda: built(quiet_hour()[:9], simulated=True),
-    "hostile": lambda: built([hostile(minute(number)) for number in range(3)]),
+    "hostile": lambda: built([hostile(minute(number)) for number in range(3)], **hostile_history()),
+    "judged": lambda: built(exhausted_hour(), **judged()),
 }
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tcptide.clock import SYSTEM
-from tcptide.config import Retention
+from tcptide.config import Config, Retention
 from tcptide.model import STATES, Sample
 from tcptide.series import COUNTERS, SERIES, point_of
 from tcptide.simulate import samples, simulate
 from tcptide.simulated_host import DAY_SECONDS, INCIDENTS, Host, Incident, place
+from tcptide.simulated_roles import ROLES, profile
 from tcptide.store import Reader
 
 from . import worlds
@@ -25,6 +26,11 @@ HOUR = 3600.0
 
 def history(seconds: float, *incidents: Incident, seed: int = 1, since: float = MONDAY) -> list[Sample]:
     return list(samples(Host(seed, since - DAY_SECONDS, incidents), since, since + seconds, 60))
+
+
+def of_role(role: str, seed: int, seconds: float = DAY_SECONDS, *incidents: Incident) -> list[Sample]:
+    host = Host(seed, MONDAY - DAY_SECONDS, incidents, profile(role, seed))
+    return list(samples(host, MONDAY, MONDAY + seconds, 60))
 
 
 def value(sample: Sample, name: str) -> float:
@@ -102,6 +108,54 @@ def test_a_destination_comes_near_its_last_port_and_not_beyond() -> None:
     assert 95 < worst.utilisation_percent <= 100
 
 
+def test_what_a_leak_leaves_grows_old() -> None:
+    of = history(3 * HOUR, Incident("leak", MONDAY + HOUR, MONDAY + 3 * HOUR, "app.service"))
+    assert of[50].lingering == ()
+    (left,) = of[-1].lingering
+    assert left[:3] == ("unit", "app.service", "CLOSE_WAIT")
+    assert left.sockets == pytest.approx(value(of[-1], "close_wait"), rel=0.02)
+    assert left.oldest_seconds == pytest.approx(2 * HOUR, abs=70)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_roles_are_whole_and_repeat(role: str) -> None:
+    of = of_role(role, 3, 4 * HOUR)
+    assert of == of_role(role, 3, 4 * HOUR)
+    assert of[10] != of_role(role, 4, HOUR)[10]
+    for sample in of[::37]:
+        assert set(sample.states) == set(STATES)
+        assert [s.name for s in SERIES if s.get(sample) is None and sample.tcp_info and sample.tcp_info.rtt_ms] == []
+        assert not sample.ports or sample.ports.worst_percent < 60
+        assert all(one.utilisation_percent < 70 for one in sample.listeners)
+
+
+def test_roles_differ_by_three_orders_of_magnitude() -> None:
+    sizes = sorted(averages(of_role(role, seed, HOUR / 4), "total") for role in ROLES for seed in range(6))
+    assert sizes[2] < 5
+    assert sizes[-2] > 5000
+
+
+def test_a_role_has_incidents_of_its_own() -> None:
+    subjects = {one.kind: one.subject for one in place(list(INCIDENTS), MONDAY, MONDAY + 1e6, 1, profile("mail", 1))}
+    assert subjects == {
+        "leak": "postfix.service",
+        "flood": ":25",
+        "accept-queue": ":25",
+        "port-exhaustion": "198.51.100.200:25",
+        "gap": "sampler",
+    }
+    accepting = Incident("accept-queue", MONDAY + 600, MONDAY + 1200, ":25")
+    worst = of_role("mail", 1, HOUR, accepting)[15].listeners[0]
+    assert (worst.port, worst.unit, worst.utilisation_percent > 95) == (25, "postfix.service", True)
+
+
+def test_a_reboot_is_a_new_boot() -> None:
+    of = of_role("web", 0, 1.3 * DAY_SECONDS)
+    before, after = next(pair for pair in pairwise(of) if pair[0].origin.boot_id != pair[1].origin.boot_id)
+    assert after.origin.boottime_seconds < 120
+    assert value(after, "passive_opens") < value(before, "passive_opens")
+
+
 def test_nothing_is_sampled_in_a_gap() -> None:
     gap = Incident("gap", MONDAY + HOUR, MONDAY + 2 * HOUR, "sampler")
     of = history(3 * HOUR, gap)
@@ -124,8 +178,8 @@ def test_incidents_come_once_a_fortnight_and_one_at_a_time(days: int) -> None:
 def test_an_old_part_leaves_only_rollups(state_dir: str) -> None:
     until = MONDAY + 6 * DAY_SECONDS + 420  # neither end is on a quarter of an hour
     since = MONDAY + 180
-    retention = Retention(raw_days=1, rollup_days=4, event_days=4)
-    written = simulate(state_dir, SYSTEM, since=since, until=until, seed=1, incidents=(), retention=retention)
+    settings = Config(retention=Retention(raw_days=1, rollup_days=4, event_days=4))
+    written = simulate(state_dir, SYSTEM, since=since, until=until, seed=1, incidents=(), settings=settings)
     assert written == 5 * 288 - 1 + 1440 + 7
     with Reader(state_dir) as reader:
         points = reader.points("host", 0, 1e10)

@@ -209,7 +209,7 @@ def test_a_write_that_was_cut_short_is_repaired_by_the_owners_next_look(state_di
         pytest.param("link", f"{DATABASE} is a symbolic link", id="a-link"),
         pytest.param("lock link", f"{LOCK} is a symbolic link", id="a-link-for-the-lock"),
         pytest.param("older", "older schema 0, run tcptide migrate", id="older"),
-        pytest.param("newer", "schema 2 of a newer tcptide", id="newer"),
+        pytest.param("newer", "schema 99 of a newer tcptide", id="newer"),
         pytest.param("other", f"{DATABASE} belongs to another program", id="another-programs"),
         pytest.param("simulated", "holds a simulated history", id="simulated"),
     ],
@@ -228,7 +228,7 @@ def test_an_unusable_state_means_a_live_look_with_the_reason(state_dir: str, spo
             os.rename(os.path.join(directory, LOCK), os.path.join(directory, "other"))
             os.symlink("other", os.path.join(directory, LOCK))
         case "older" | "newer" | "other":
-            pragma = {"older": "user_version = 0", "newer": "user_version = 2", "other": "application_id = 1"}[spoil]
+            pragma = {"older": "user_version = 0", "newer": "user_version = 99", "other": "application_id = 1"}[spoil]
             with statefiles.lock(directory, SYSTEM, 1), Writer(directory) as writer:
                 writer._rows(f"PRAGMA {pragma}")
     before = snapshot_of(directory)

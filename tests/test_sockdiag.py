@@ -11,7 +11,7 @@ from tcptide.kernel import sockdiag
 from tcptide.kernel.sockdiag import Census, ReadAhead, SocketFilter, Walk
 from tests.dumps import said
 from tests.fixtures.record_sock_diag import leave, pairs
-from tests.worlds import World, run
+from tests.worlds import World, eventually, run
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,12 @@ def world() -> Iterator[World]:
         yield world
 
 
-def census(sockets_expected: int = 0, hard_to_reach: int | None = None) -> Census:
+def census(sockets_expected: int = 0, hard_to_reach: int | None = None, *, tcp_info: bool = False) -> Census:
     ephemeral = bytes(20000 <= port <= 20099 for port in range(65536))
-    return Walk().census((20000, 20099), ephemeral, hard_to_reach, 20, sockets_expected)
+    port_range = (20000, 20099)
+    return Walk().census(
+        port_range, ephemeral, hard_to_reach, 20, sockets_expected, linger_seconds=0.0, tcp_info=tcp_info
+    )
 
 
 @pytest.mark.root
@@ -237,5 +240,26 @@ def test_each_part_of_a_filter_is_the_kernel_s(world: World) -> None:
     assert count(remote=("127.0.0.1", "::/0")) == {"ESTABLISHED": (2, 2), "TIME_WAIT": (1, 0), "LISTEN": (0, 1)}
 
 
+@pytest.mark.root
+def test_asking_for_tcp_info_changes_no_count(world: World) -> None:
+    listener = world.listen("127.0.0.1", 8080)
+    leave(pairs(world, listener, [20001]))
+    for client, _ in (world.pair(listener) for _ in range(20)):
+        client.shutdown(1)
+    for _ in range(20):
+        world.pair(listener)
+    assert eventually(lambda: census().tally.states()["FIN_WAIT2"], (20, 0)) == (20, 0)
+    plain, asked = census(), census(tcp_info=True)
+    assert said(asked.tally) == said(plain.tally)
+    assert [asked.tally.states()[state] for state in ("ESTABLISHED", "CLOSE_WAIT")] == [(40, 0), (20, 0)]
+    assert {who: len(ages) for who, ages in asked.infos.ages_ms().items()} == {
+        who: len(ages) for who, ages in plain.infos.ages_ms().items()
+    }
+
+
 def test_the_request_asks_for_both_families_at_once() -> None:
     assert sockdiag.request(0xFFF) == bytes(52) + (0xFFF).to_bytes(4, sys.byteorder) + bytes(4)
+
+
+def test_the_request_asks_for_tcp_info() -> None:
+    assert sockdiag.request(0, tcp_info=True) == bytes((0, 0, 0, 1 << 1)) + bytes(56)

@@ -233,7 +233,7 @@ def test_a_failed_transaction_leaves_nothing(state_dir: str) -> None:
 
     def fail() -> None:
         with statefiles.lock(state_dir, SYSTEM, 1), Writer(state_dir) as writer, writer.transaction():
-            writer.insert(1, make_sample(1))
+            writer.insert(1, make_sample(1), "[]")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -9,7 +9,22 @@ from struct import pack
 import pytest
 
 from tcptide.errors import SourceError
-from tests.dumps import CGROUP_ID, SHUTDOWN, Counts, End, Ground, attributes_of, chunks, counts, obvious, said, split
+from tcptide.kernel.messages import Form
+from tcptide.kernel.tally import Tally
+from tests.dumps import (
+    CGROUP_ID,
+    INFO,
+    SHUTDOWN,
+    Counts,
+    End,
+    Ground,
+    attributes_of,
+    chunks,
+    counts,
+    obvious,
+    said,
+    split,
+)
 from tests.fixtures.record_sock_diag import CONNECTIONS, dump, pairs
 from tests.worlds import World, as_user
 
@@ -217,6 +232,8 @@ def made_up(dice: random.Random, families: Sequence[int] = (socket.AF_INET, sock
         attributes += attribute(CGROUP_ID, pack("=Q", dice.choice([0, 1, 2**40])))
     if full and dice.random() < 0.5:
         attributes += attribute(22, bytes(2))
+    if full and dice.random() < 0.3:
+        attributes += attribute(INFO, bytes(dice.choice([104, 168, 280])))
     mapped = bytes(10) + b"\xff\xff" if dice.random() < 0.5 else b"\xfe\x80" + bytes(8) + b"\xff\xff"
     ends = [bytes((10, 0, 0, dice.choice([1, 2, 255]))) for _ in range(2)]
     padded = [end + bytes(12) if family == socket.AF_INET else mapped + end for end in ends]
@@ -252,6 +269,21 @@ def test_any_cut_of_a_recorded_dump_counts_the_same(name: str, ground: Ground) -
     dice = random.Random(name)
     for shuffle in (False, True):
         agree(cut_anew(chunks(name), dice, shuffle=shuffle) if name != "empty" else [], ground)
+
+
+@pytest.mark.parametrize("name", ["tcp-info", "tcp-info-nobody", "tcp-info-before-4.10", "tcp-info-of-2.6"])
+def test_tcp_info_is_handed_on_and_changes_no_count(name: str) -> None:
+    handed: list[bytes] = []
+
+    def read_info(chunk: bytes, form: Form) -> None:
+        handed.extend(split(chunk))
+
+    tally = Tally(bytes(65536), None, read_info)
+    for part in cut_anew(chunks(name), random.Random(name), shuffle=True):
+        tally.add(part)
+    messages = [message for chunk in chunks(name) for message in split(chunk)]
+    assert sorted(handed) == sorted(message for message in messages if INFO in dict(attributes_of(message)))
+    agree(chunks(name), Ground())
 
 
 @pytest.mark.parametrize("ground", GROUNDS, ids=["plain", "odd-range", "listening-in-the-range"])

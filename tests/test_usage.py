@@ -34,6 +34,29 @@ def test_shares_of_what_happened() -> None:
     assert usage.retransmits(seen) == (2.0, 100.0)
 
 
+def test_half_open_connections_that_the_other_side_breaks_off_are_no_failures() -> None:
+    seen = rates(active_opens=3.0, passive_opens=1.0, attempt_fails=1.0, embryonic_resets=0.75)
+    assert usage.failed_opens(seen) == (0.25, 4.0)
+    assert usage.failed_opens(rates(active_opens=4.0, attempt_fails=1.0, embryonic_resets=1.5)) == (0.0, 4.0)
+    assert usage.failed_opens(rates(active_opens=4.0, attempt_fails=1.0, embryonic_resets=None)) == (1.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "at_least"),
+    [(0, 50, 0.0), (3, 50, 1.26), (8, 50, 5.96), (50, 50, 84.75), (80, 500, 11.68), (8_000, 50_000, 15.51)],
+)
+def test_a_share_of_little_is_less_sure(part: int, whole: int, at_least: float) -> None:
+    seen = rates(active_opens=whole / 60, attempt_fails=part / 60)
+    found = usage.at_least(usage.failed_opens(seen), seen)
+    assert found == pytest.approx(at_least, abs=0.01)
+    assert usage.at_least(None, seen) is None
+
+
+def test_what_comes_together_is_one_to_chance() -> None:
+    seen, tenth = (rates(out_segs=segments, retrans_segs=segments / 20) for segments in (1000.0, 100.0))
+    assert usage.at_least(usage.retransmits(seen), seen, 10) == usage.at_least(usage.retransmits(tenth), tenth)
+
+
 def test_syn_retransmits_are_not_data() -> None:
     assert usage.retransmitted_data(rates(retrans_segs=5.0, syn_retransmits=2.0, orig_data_sent=50.0)) == (3.0, 50.0)
     assert usage.retransmitted_data(rates(retrans_segs=1.0, syn_retransmits=2.0, orig_data_sent=50.0)) == (0.0, 50.0)

@@ -21,7 +21,7 @@ from typing import Self, TypeVar
 
 T = TypeVar("T")
 
-CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
+CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWTIME = 0x00020000, 0x40000000, 0x80
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 PR_SET_PDEATHSIG = 1
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
@@ -86,6 +86,12 @@ class World:
         """Give loopback one more address that is not in 127.0.0.0/8: '10.0.0.1' or 'fd00::1'."""
         prefix = ("128", "nodad") if ":" in address else ("32",)
         subprocess.run(["ip", "address", "add", f"{address}/{prefix[0]}", "dev", "lo", *prefix[1:]], check=True)
+
+    def add_others(self) -> None:
+        """Make all of 198.18.0.0/16 reachable on loopback, from 198.18.255.1: to the kernel these are other hosts."""
+        self.add_address("198.18.255.1")
+        route = ["ip", "route", "add", "local", "198.18.0.0/16", "dev", "lo", "src", "198.18.255.1"]
+        subprocess.run(route, check=True)
 
     def tcp_socket(self, address: str, *, mapped: bool = False) -> socket.socket:
         """A TCP socket of the address's family that the world keeps; `mapped`: an IPv6 one for an IPv4 address."""
@@ -216,6 +222,13 @@ class Cgroup:
     def _move(directory: str) -> None:
         with open(os.path.join(directory, "cgroup.procs"), "w") as procs:
             procs.write(f"{os.getpid()}\n")
+
+
+def age_boot(seconds: int) -> None:
+    """Programs that this process starts from now on find a host that booted so much earlier. No more threads, then."""
+    _call("unshare", CLONE_NEWTIME)
+    with open("/proc/self/timens_offsets", "w") as file:
+        file.write(f"boottime {seconds} 0\n")
 
 
 def _closed_to_others(paths: Collection[str]) -> dict[str, list[str]]:

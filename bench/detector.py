@@ -1,0 +1,50 @@
+"""The shipped detector and forecast behind the interface of public and private benchmarks of series.
+
+`factory(meta)` gives an object whose update(t, states) is called for each sample, oldest first; meta: {"interval":
+seconds, "limit": number or None}, t: epoch seconds, states: sockets by state. The answer is a dict with "class", and
+with a limit "ttl", "lo", "hi": seconds until the sum of the states reaches it, and the 80 % interval.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tcptide.forecast import Tracker, forecast
+from tcptide.model import Forecast
+from tcptide.patterns import Detector
+
+
+#: A forecast is made anew after this time, or when a leak begins or ends; meanwhile its times only pass.
+_FORECAST_SECONDS = 600.0
+
+
+class Judge:
+    """One series."""
+
+    def __init__(self, interval_seconds: float, limit: float | None, sensitivity: str = "quiet") -> None:
+        self._detector = Detector(interval_seconds, sensitivity)
+        self._tracker = Tracker(interval_seconds)
+        self._limit = limit
+        self._before: float | None = None
+        self._forecast = Forecast("connections", None, None, None, "no growth")
+        self._made = 0.0
+        self._leaking = False
+
+    def update(self, t: float, states: Mapping[str, float]) -> dict[str, Any]:
+        """The verdict on one sample."""
+        verdict = self._detector.update(t, states)
+        answer: dict[str, Any] = {"class": verdict.pattern}
+        if self._limit:
+            leak = self._detector.leak
+            elapsed, self._before = None if self._before is None else t - self._before, t
+            self._tracker.update(t, verdict.seen, elapsed_seconds=elapsed, leak=leak)
+            if not 0 <= t - self._made < _FORECAST_SECONDS or self._leaking != (leak is not None):
+                self._forecast = forecast(self._tracker.trend("connections"), "connections", self._limit, t)
+                self._made, self._leaking = t, leak is not None
+            for name, seconds in zip(("ttl", "lo", "hi"), self._forecast[1:4], strict=True):
+                answer[name] = None if seconds is None else max(0.0, seconds - (t - self._made))
+        return answer
+
+
+def factory(meta: Mapping[str, Any]) -> Judge:
+    """A judge with the default sensitivity."""
+    return Judge(meta["interval"], meta["limit"])

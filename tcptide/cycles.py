@@ -1,0 +1,148 @@
+"""Bursts that come back on time: cron jobs, batch clients, health checks.
+
+A burst is a peak of at most three samples. When the same peak has come back at equal distances it is expected: on time
+it is no news, and it is kept out of what the other detectors learn.
+"""
+
+from collections import deque
+from math import sqrt
+from typing import Any
+
+#: A burst stands out of what was there before by so many scales, and is over when this share of it is left.
+_STANDS_OUT = 3.0
+_OVER_RATIO = 0.4
+_LONGEST = 3  # samples
+
+#: Heights of one job's bursts differ by less than this factor.
+_ALIKE = 2.5
+
+#: So many bursts at equal distances, of the last five, make a period.
+_TIMES = 4
+_SHORTEST, _LONGEST_PERIOD = 4, 190  # samples
+_EXACT_BELOW = 8  # periods shorter than this must be met to the sample, longer ones to one sample
+
+#: A period that wasn't met for so many of its lengths goes on no more (more of them where a gap hid its phase); it is
+#: still known for a while, for a job that was only paused.
+_PATIENCE, _PATIENCE_LOST, _FORGOTTEN, _FORGOTTEN_SAMPLES = 6, 12, 40, 4500
+
+#: On time, a rise of this share of the usual burst is part of it.
+_PART_RATIO = 0.25
+
+
+class Cycle:
+    """Learns the period of bursts; samples are numbered by the time that passed, in intervals.
+
+    `period` is in samples, None when none is known; `active` whether its bursts still come.
+    """
+
+    def __init__(self) -> None:
+        self.period: float | None = None
+        self.active = False
+        self._phase = 0.0  # number of the last burst on time
+        self._height = 0.0
+        self._width = 1.0  # samples
+        self._lost = False  # the phase isn't known any more
+        self._previous = 0.0  # the last sample
+        self._base = 0.0  # the sample before the burst
+        self._burst: list[float] | None = None  # number of its first sample, height so far
+        self._onsets: deque[tuple[int, float]] = deque(maxlen=20)
+
+    def lose(self) -> None:
+        """An unknown time has passed."""
+        self._burst = None
+        self._lost = True
+
+    def explains(self, number: int, value: float) -> bool:
+        """Whether this sample is part of a burst on time."""
+        if self.period is None:
+            return False
+        burst, base = self._burst, self._base
+        if burst is None or value - self._previous > burst[1] or burst[1] < _PART_RATIO * self._height:
+            base = self._previous
+        elif number - burst[0] > self._width + 0.5:
+            return False
+        if not _PART_RATIO * self._height < value - base < _ALIKE * self._height:
+            return False
+        slack = _slack(self.period) + 0.5
+        return (self._lost and self.active) or -slack <= self._off(number) < self._width + slack
+
+    def feed(self, number: int, value: float, scale: float) -> None:
+        """Learn from a sample; scale: the usual deviation of one."""
+        if self.period is not None:
+            missed = number - self._phase - 5
+            if missed > max(_FORGOTTEN * self.period, _FORGOTTEN_SAMPLES):
+                self.period = None
+                self._onsets.clear()
+            else:
+                self.active = missed <= (_PATIENCE_LOST if self._lost else _PATIENCE) * self.period
+        rise = value - self._previous
+        scale = max(scale, sqrt(max(self._previous, 0.0) + 1.0))
+        burst = self._burst
+        if rise > _STANDS_OUT * scale and (burst is None or rise > burst[1]):
+            self._burst = [number, rise]
+            self._base = self._previous
+        elif burst is not None:
+            height = burst[1] = max(burst[1], value - self._base)
+            if value - self._base < _OVER_RATIO * height:
+                self._burst = None
+                self._learn(int(burst[0]), height, int(number - burst[0]))
+            elif number - burst[0] >= _LONGEST:
+                self._burst = None
+        self._previous = value
+
+    def _learn(self, number: int, height: float, width: int) -> None:
+        alike = [onset for onset, other in self._onsets if height < _ALIKE * other and other < _ALIKE * height]
+        self._onsets.append((number, height))
+        if self.period is not None:
+            if height > _OVER_RATIO * self._height and (self._lost or abs(self._off(number)) <= 1):
+                self._phase = number if self._lost else number - 0.7 * self._off(number)
+                self._lost, self.active = False, True
+                self._height += 0.3 * (height - self._height)
+                self._width += 0.3 * (width - self._width)
+                return
+            if height < 0.7 * self._height:  # nothing small takes the place of what is known
+                return
+        for onset in reversed(alike):
+            period = number - onset
+            if period > _LONGEST_PERIOD:
+                return
+            met = [
+                (k, other) for k in range(1, 6) for other in alike if abs(number - k * period - other) <= _slack(period)
+            ]
+            if period >= _SHORTEST and len({k for k, _ in met}) >= _TIMES - 1:
+                k, first = max(met)
+                self.period, self._phase, self._lost, self.active = (number - first) / k, number, False, True
+                self._height, self._width = height, float(width)
+                return
+
+    def _off(self, number: int) -> float:
+        """Samples since the nearest time that a burst was due."""
+        since, period = number - self._phase, self.period or 1.0
+        return since - round(since / period) * period
+
+    def dump(self) -> dict[str, Any]:
+        """What load needs to go on, as JSON."""
+        return {
+            "period": self.period,
+            "active": self.active,
+            "phase": self._phase,
+            "height": self._height,
+            "width": self._width,
+            "lost": self._lost,
+            "previous": self._previous,
+            "base": self._base,
+            "burst": self._burst,
+            "onsets": list(self._onsets),
+        }
+
+    def load(self, dumped: dict[str, Any]) -> None:
+        """Go on from a dump."""
+        self.period, self.active, self._phase = dumped["period"], dumped["active"], dumped["phase"]
+        self._height, self._width, self._lost = dumped["height"], dumped["width"], dumped["lost"]
+        self._previous, self._base, self._burst = dumped["previous"], dumped["base"], dumped["burst"]
+        self._onsets.extend((number, height) for number, height in dumped["onsets"])
+
+
+def _slack(period: float) -> int:
+    """How many samples a burst may come early or late."""
+    return 0 if period < _EXACT_BELOW else 1

@@ -1,0 +1,236 @@
+"""When a limit is reached: how one resource grows, and what that means for any limit.
+
+Only accepted growth is extrapolated: a slow leak that was found (leaks.py), or a ramp (ramps.py). It grows on a base:
+what the same time of yesterday held, scaled to today. Straight lines through everything would claim a limit in every
+morning.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from tcptide.leaks import SlowLeak
+from tcptide.model import Forecast
+from tcptide.ramps import Ramps
+
+GAP_INTERVALS = 3.0  # longer without a sample, and what comes next is no continuation
+BLOCK_SECONDS = 600.0  # a day is remembered in means over these
+BLOCKS = 144  # in a day
+NEAR = 18  # blocks: by so many, today is compared with yesterday
+RISE_BLOCKS = 6  # over at least so many, yesterday's rise is taken
+STEP_BLOCKS = 3  # of a number of Trend.base
+STEP_SECONDS = STEP_BLOCKS * BLOCK_SECONDS
+LEAST_RATIO, MOST_RATIO = 0.3, 3.0  # of today to yesterday
+AHEAD = 4.0  # so many times as long as a ramp has been seen, it may go on
+YOUNG_SECONDS, YOUNG_AHEAD, YOUNG_INTERVALS = 1800.0, 0.3, 30  # without a yesterday only so long, and AHEAD of it
+MORNING_SECONDS = 14_400.0  # and not at all after so long a rise, which may be the day's
+MORNING_TIMES = 10.0  # unless it is from so little
+LEAK_SECONDS = 864_000.0  # a leak may go on so long
+LEAK_SURE, LEAK_BENT = 0.1, 0.2  # no rate of a leak is known better, nor whether it stays
+BASE_SURE = 0.25  # standard error of a day's base, as a share
+YOUNG_SURE = 0.6  # and without a yesterday, as a share of what was seen to vary
+ROUGH_PACE = 0.02
+TOUCH = 1.5  # a limit is touched first by a sample this many mean deviations above the others
+FIRST_TOUCH = 1.05  # of ramps, standard deviations that the first to touch is below the highest
+Z80 = 1.28  # half an 80 % interval of a normal distribution, in standard errors
+
+
+class Trend(NamedTuple):
+    """What must be known of a resource's growth to say when any limit is reached. JSON-ready."""
+
+    resource: str
+    wall_seconds: float
+    used: float
+    level: float  # what growth starts from: `used` without its noise, but as high as noise takes it now and then
+    slope_per_second: float  # of the growth, now
+    slope_error: float  # its standard error
+    power: float  # growth goes like its age to this power
+    power_error: float
+    age_seconds: float  # how long it has grown
+    horizon_seconds: float  # no claim further ahead
+    base: tuple[
+        float, ...
+    ]  # by how much what it grows on will have changed, every STEP_SECONDS of a day; () if unknown
+    base_error: float  # standard error of that now; ahead it is the same share
+    base_now: float = 0.0
+
+
+def forecast(trend: Trend | None, resource: str, limit: float | None, wall_seconds: float) -> Forecast:
+    """Seconds from wall_seconds until `limit` is used, with an 80 % interval; high None: maybe never."""
+    if limit is None or not limit > 0:
+        return Forecast(resource, None, None, None, "no limit")
+    if trend is None:
+        return Forecast(resource, None, None, None, "no growth")
+    if trend.used >= limit:
+        return Forecast(resource, 0.0, 0.0, 0.0, None)
+    reached = _crossing(trend, limit, 0.0)
+    if reached is None:
+        return Forecast(resource, None, None, None, "too far ahead")
+    soon, late = _crossing(trend, limit, Z80), _crossing(trend, limit, -Z80)
+    passed = max(0.0, wall_seconds - trend.wall_seconds)
+    low, middle = (max(0.0, each - passed) for each in (min(reached, reached if soon is None else soon), reached))
+    return Forecast(resource, middle, low, None if late is None else max(middle, late - passed), None)
+
+
+def _crossing(trend: Trend, limit: float, errors: float) -> float | None:
+    """Seconds until the limit if everything is so many standard errors worse; None: not before the horizon."""
+    had = errors * trend.base_error
+    room = limit - trend.level
+    slope = trend.slope_per_second + errors * trend.slope_error
+    if room <= had:
+        return 0.0
+    if slope <= 0:
+        return None
+    most = trend.horizon_seconds * (1 if errors >= 0 else AHEAD)
+    step = STEP_SECONDS if trend.base else most / 64
+    power, age = max(0.3, trend.power + errors * trend.power_error), max(trend.age_seconds, 1.0)
+    share = trend.base_error / trend.base_now if trend.base_now else 0.0
+    ahead, i = 0.0, 0
+    while ahead < most:
+        change = trend.base[i % len(trend.base)] if trend.base else 0.0
+        have: float = slope * age / power * ((1 + (ahead + step) / age) ** power - 1)
+        have += change + errors * (trend.base_error + share * change)
+        if have >= room:
+            return ahead + step * (room - had) / (have - had)
+        ahead, had, i = ahead + step, have, i + 1
+    return None
+
+
+class Tracker:
+    """One series: what is used of something that has a limit. load(dump()) goes on as if it had not stopped."""
+
+    def __init__(self, interval_seconds: float) -> None:
+        self.interval = interval_seconds
+        self.seconds = self.wall = self.used = 0.0
+        self.day: list[float | None] = []  # means of the base, oldest first
+        self.block, self.sum, self.count = 0, 0.0, 0
+        self.rough = 0.0  # how far the base is from its mean of the block before, on average
+        self.leak: SlowLeak | None = None
+        self.ramps = Ramps(interval_seconds)
+
+    def update(
+        self,
+        wall_seconds: float,
+        used: float | None,
+        *,
+        elapsed_seconds: float | None = None,
+        restarted: bool = False,
+        leak: SlowLeak | None = None,
+    ) -> None:
+        """One sample; used None: not seen. leak: what LeakFinder says of this sample, if that is part of the series."""
+        known = elapsed_seconds is not None and 0 <= elapsed_seconds < math.inf
+        passed = elapsed_seconds if known and elapsed_seconds is not None else self.interval
+        self.seconds, self.wall = self.seconds + passed, wall_seconds
+        if restarted or not known or passed > GAP_INTERVALS * self.interval:
+            self.ramps.clear()
+        if used is None or not 0 <= used < 1e15:
+            return
+        block = int(self.seconds // BLOCK_SECONDS)
+        if block != self.block:
+            self._close(block)
+        if leak is not None and self.leak is None:
+            self._take_out(leak)
+        self.used, self.leak = float(used), leak
+        base = used - (leak.sockets if leak else 0.0)
+        if self.day and self.day[-1] is not None:
+            self.rough += ROUGH_PACE * (min(abs(base - self.day[-1]), 5 * self.rough + 5) - self.rough)
+        self.sum += base
+        self.count += 1
+        self.ramps.take(self.seconds, self.used, self._yesterday)
+
+    def _close(self, block: int) -> None:
+        self.day.append(round(self.sum / self.count) if self.count else None)
+        self.day.extend([None] * min(BLOCKS, block - self.block - 1))
+        if len(self.day) >= BLOCKS:  # from now on ramps are compared
+            self.ramps.drop(lambda ramp: not ramp.compared and ramp.end - ramp.start > BLOCK_SECONDS)
+        del self.day[: -BLOCKS - NEAR]
+        self.block, self.sum, self.count = block, 0.0, 0
+
+    def _take_out(self, leak: SlowLeak) -> None:
+        """A leak that is found now has been in the base since its onset."""
+        age, since_block = max(self.wall - leak.since, 1.0), self.seconds % BLOCK_SECONDS
+        for i in range(1, 1 + min(len(self.day), int(age / BLOCK_SECONDS) + 1)):
+            known, then = self.day[-i], age - since_block - (i - 0.5) * BLOCK_SECONDS
+            if known is not None and then > 0:
+                self.day[-i] = max(0, round(known - leak.sockets * then / age))
+        self.sum -= self.count * leak.sockets
+
+    def trend(self, resource: str) -> Trend | None:
+        """How it grows now, if it does."""
+        head = (resource, self.wall, self.used)
+        leak, ramp = self.leak, self.ramps.best()
+        if leak is not None:
+            base, base_error = self._ahead()
+            here = max(0.0, _mean(self.day[-3:], self.used - leak.sockets))
+            touch = 1 + TOUCH * self.rough / max(here, 1.0)
+            error, age = (
+                max(leak.per_second_error, LEAK_SURE * leak.per_second),
+                max(self.wall - leak.since, self.interval),
+            )
+            level, ahead = leak.sockets + touch * here, tuple(round(touch * each, 1) for each in base)
+            return Trend(
+                *head, level, leak.per_second, error, 1.0, LEAK_BENT, age, LEAK_SECONDS, ahead, base_error, here
+            )
+        if ramp is None or self.ramps.onset is None:
+            return None
+        age, noise = self.seconds - self.ramps.onset, max(ramp.noise, 1.25 * self.ramps.noise)
+        base, base_error = self._ahead() if ramp.compared else ((), 0.0)
+        most = AHEAD * age
+        if not ramp.compared:
+            most = min(most, max(YOUNG_INTERVALS * self.interval, YOUNG_SECONDS + YOUNG_AHEAD * age))
+            if age > MORNING_SECONDS and self.used < MORNING_TIMES * self.ramps.low:
+                most = 0.0
+        # The highest of the samples that come near a limit touches it (the mean of the largest of n normal numbers).
+        touch = math.sqrt(2 * math.log(1 + noise / (ramp.slope * self.interval))) - FIRST_TOUCH
+        level = ramp.at(self.seconds) + noise * max(0.0, touch)
+        error = math.hypot(base_error, noise, 0.4 * ramp.slope * self.interval)
+        bent = (ramp.power, ramp.power_error)
+        return Trend(*head, level, ramp.slope, ramp.slope_error, *bent, age, most, base, error)
+
+    def _yesterday(self, start: float, end: float) -> float | None:
+        """How fast the base rose a day before a time; None if that isn't known."""
+        first = int(start // BLOCK_SECONDS) - self.block - BLOCKS
+        last = int(end // BLOCK_SECONDS) - self.block - BLOCKS
+        first, last = min(first, last - RISE_BLOCKS // 2), max(last, first + RISE_BLOCKS // 2)
+        if 1 - first > len(self.day):
+            return None
+        before, after = _mean(self.day[first - 1 : first + 2], -1.0), _mean(self.day[last - 1 : last + 2], -1.0)
+        return (after - before) / (BLOCK_SECONDS * (last - first)) if before >= 0 and after >= 0 else None
+
+    def _ahead(self) -> tuple[tuple[float, ...], float]:
+        """By how much the base will change over a day if it is like yesterday, and its standard error."""
+        day = self.day
+        if len(day) < BLOCKS:
+            known = [each for each in day if each is not None]
+            return (), YOUNG_SURE * (max(known) - min(known)) if known else 0.0
+        pairs = zip(reversed(day[:-BLOCKS]), reversed(day), strict=False)
+        both = [(was, now) for was, now in pairs if was is not None and now is not None]
+        was, now = (sum(each) for each in zip(*both, strict=True)) if both else (0.0, 0.0)
+        ratio = min(MOST_RATIO, max(LEAST_RATIO, now / was)) if was else 1.0
+        here = _mean(day[-BLOCKS - 1 : -BLOCKS + 2], 0.0)
+        steps = (_mean(day[-BLOCKS:][i : i + STEP_BLOCKS], here) for i in range(0, BLOCKS, STEP_BLOCKS))
+        return tuple(ratio * (each - here) for each in steps), BASE_SURE * ratio * here
+
+    def dump(self) -> dict[str, Any]:
+        """What load() needs, as JSON."""
+        return {key: value for key, value in vars(self).items() if key != "interval"} | {"ramps": self.ramps.dump()}
+
+    @classmethod
+    def load(cls, interval_seconds: float, dumped: Mapping[str, Any]) -> "Tracker":
+        """Go on from a dump. Raises ValueError for what isn't one."""
+        tracker = cls(interval_seconds)
+        try:
+            state = dict(dumped)
+            tracker.ramps.load(state.pop("ramps"))
+            if state.keys() != vars(tracker).keys() - {"interval", "ramps"}:
+                raise ValueError
+            vars(tracker).update(state)
+            tracker.leak = None if tracker.leak is None else SlowLeak(*tracker.leak)
+        except (TypeError, ValueError, LookupError, AttributeError):
+            raise ValueError("no dump of a tracker") from None
+        return tracker
+
+
+def _mean(values: Iterable[float | None], otherwise: float) -> float:
+    known = [each for each in values if each is not None]
+    return sum(known) / len(known) if known else otherwise

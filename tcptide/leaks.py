@@ -1,0 +1,246 @@
+"""Finds slow leaks: sockets that pile up over hours, with the traffic taken out.
+
+By Little's law (Little 1961) ESTABLISHED and TIME_WAIT both follow the arrival rate, so the logarithm of ESTABLISHED
+is a line in that of TIME_WAIT, but for durations that wander over hours; CLOSE_WAIT hardly knows traffic. Each is
+followed in blocks of ten samples (onsets.py), and growth that stands far enough out of its noise is a leak. It ends
+when half of what has piled up is gone, or when it is no longer seen to grow.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tcptide.onsets import Base, Follower, Kind, Onset
+
+BLOCK_SAMPLES = 10
+BLOCK_SECONDS = (60.0, 600.0)  # at least and at most, but never less than two samples
+CUT = 5  # the highest fifth of a block's samples is cut off: bursts
+WANDER_SECONDS = 10800.0  # how long connections that last longer or shorter stay so
+WANDER = 0.05  # how far, as a share, to start with
+UNEXPLAINED = 0.2  # and where TIME_WAIT says little of the traffic: a day's swing
+TELLING = 3.0  # TIME_WAIT that says half as much as it could
+OFFSET = 2.0  # added before a logarithm, so that an idle host has one
+AGREEING = 2  # blocks in a row
+EVENT_SECONDS = 900.0  # an event this long may have left another level
+KEPT_EVIDENCE = 3.0  # standard deviations: with less a leak is over
+GONE_SAMPLES = 5  # in a row with less than half of what had piled up
+SLOWER = 0.2  # a leak's rate changes by about this share while its age doubles
+TOGETHER = 6.0  # neighbouring blocks' errors are one another's, so that each counts for less
+
+KINDS = (
+    Kind("CLOSE_WAIT", False, 0.0, 0.0, least_wander=0.001, threshold=7.0, least=3.0, share=0.015),
+    Kind("ESTABLISHED", True, 0.9, 0.3, least_wander=0.02, threshold=7.0, least=5.0, share=0.08),
+)
+#: What the constructor makes, and a dump needn't hold.
+_GIVEN = ("interval", "sensitivity", "span", "memory", "followers")
+
+
+class SlowLeak(NamedTuple):
+    """Sockets of one state that pile up."""
+
+    state: str  # 'CLOSE_WAIT' or 'ESTABLISHED'
+    since: float  # wall clock seconds of the onset, to about a block
+    sockets: float  # that have piled up
+    per_second: float  # now
+    per_second_error: float  # its standard error
+    evidence: float  # in standard deviations
+
+
+class Growth(NamedTuple):
+    """A local linear trend (Harvey 1989): how much has piled up and how fast it grows, with their covariance."""
+
+    size: float
+    rate: float
+    size_variance: float
+    shared: float
+    rate_variance: float
+
+    def step(self, size: float, error: float, age: float) -> "Growth":
+        """A block later; age in blocks."""
+        expected, rr = self.size + self.rate, self.rate_variance + (SLOWER * self.rate) ** 2 / age
+        vv, vr = self.size_variance + 2 * self.shared + rr, self.shared + rr
+        total = vv + TOGETHER * error * error
+        off = size - expected
+        return Growth(
+            expected + vv / total * off,
+            self.rate + vr / total * off,
+            vv - vv * vv / total,
+            vr - vv * vr / total,
+            rr - vr * vr / total,
+        )
+
+
+class LeakFinder:
+    """Says at each sample whether sockets pile up. load(dump()) goes on as if it had not stopped."""
+
+    def __init__(self, interval_seconds: float, sensitivity: float = 1.0) -> None:
+        """sensitivity: multiplies the evidence that is asked for, so less finds more."""
+        self.interval, self.sensitivity = interval_seconds, sensitivity
+        least, most = BLOCK_SECONDS
+        self.span = max(least, min(most, BLOCK_SAMPLES * interval_seconds), 2 * interval_seconds)
+        self.memory = math.exp(-self.span / WANDER_SECONDS)
+        self.seconds, self.block = 0.0, 0
+        self.samples: list[list[float]] = []  # of this block
+        self.eventful = 0  # samples with another explanation, since the last block with enough others
+        self.followers: list[Follower | None] = [None for _ in KINDS]
+        self.origin = 0.0  # of the traffic's logarithm
+        self.agreed = self.low = 0
+        self.which: int | None = None  # of KINDS
+        self.onset: Onset | None = None
+        self.growth: Growth | None = None
+        self.found: SlowLeak | None = None
+
+    def update(
+        self,
+        wall_seconds: float,
+        elapsed_seconds: float | None,
+        states: Mapping[str, float],
+        *,
+        event: bool = False,
+        restarted: bool = False,
+    ) -> SlowLeak | None:
+        """The leak that goes on, if any, by one more sample.
+
+        elapsed_seconds: since the sample before; None or less than nothing: not known. event: this sample has another
+        explanation. restarted: no connection of the sample before is left.
+        """
+        known = elapsed_seconds is not None and 0 <= elapsed_seconds < math.inf
+        self.seconds += elapsed_seconds if known and elapsed_seconds is not None else self.interval
+        now = [_count(states.get(name)) for name in ("ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT")]
+        if restarted:
+            self._end()
+        block = int(self.seconds // self.span)
+        if block != self.block:
+            self._close()
+            self.block = block
+        if event:
+            self.eventful += 1
+        else:
+            self.samples.append(now)
+        if self.onset is not None and self.growth is not None:
+            self._follow(now, wall_seconds, self.onset, self.growth)
+        return self.found
+
+    def _follow(self, now: list[float], wall_seconds: float, onset: Onset, growth: Growth) -> None:
+        """Look whether the leak is still there, and say how large it is."""
+        kind = KINDS[self.which or 0]
+        self.low = self.low + 1 if self._above(kind, onset.base, *now) < 0.5 * growth.size else 0
+        if self.low >= GONE_SAMPLES:
+            self._end()
+        elif not self.low or self.found is None:
+            blocks = self.seconds / self.span
+            since = wall_seconds - (blocks - onset.block) * self.span
+            size = max(0.0, growth.size + growth.rate * (blocks - self.block - 1))
+            rate, error = growth.rate / self.span, math.sqrt(max(0.0, growth.rate_variance)) / self.span
+            self.found = SlowLeak(kind.state, since, size, rate, error, onset.evidence)
+
+    def _above(self, kind: Kind, base: Base, established: float, time_wait: float, close_wait: float) -> float:
+        """Sockets above the base."""
+        if not kind.logarithm:
+            return close_wait - base.at(0.0)
+        return established + OFFSET - _exp(base.at(math.log(time_wait + OFFSET) - self.origin))
+
+    def _end(self) -> None:
+        for i, follower in enumerate(self.followers):
+            if follower is not None:
+                follower.forget(self.onset.base if self.onset is not None and i == self.which else None)
+        self.which = self.onset = self.growth = self.found = None
+        self.agreed = self.low = 0
+
+    def _close(self) -> None:
+        """Take a block in, if enough of it has no other explanation."""
+        samples, self.samples = self.samples, []
+        n = len(samples)
+        if n * 2 < min(BLOCK_SAMPLES, self.span / self.interval):
+            return
+        jumped, self.eventful = self.eventful * self.interval >= EVENT_SECONDS, 0
+        keep = n - n // CUT
+        now = [sum(sorted(each)[:keep]) / keep for each in zip(*samples, strict=True)]
+        onsets = [self._step(i, kind, n, jumped, *now) for i, kind in enumerate(KINDS)]
+        if self.onset is not None and self.growth is not None and self.which is not None:
+            kind, onset, base = KINDS[self.which], onsets[self.which], self.onset.base
+            base = base._replace(drift=base.drift * self.memory)
+            if onset is None or onset.evidence < KEPT_EVIDENCE:
+                self._end()
+                return
+            self.onset = onset._replace(base=base)
+            size, follower = self._above(kind, base, *now), self.followers[self.which]
+            error = math.sqrt((follower.wander if follower else 0.0) + 1e-4)
+            error = 1 + error * (max(now[0] - size, 0.0) + OFFSET if kind.logarithm else 1.0)
+            self.growth = self.growth.step(size, error, max(1.0, self.block - onset.block))
+            return
+        for i, (kind, onset) in enumerate(zip(KINDS, onsets, strict=True)):
+            if onset is not None and onset.evidence > kind.threshold * self.sensitivity:
+                self.agreed += 1
+                if self.agreed >= AGREEING:
+                    self.which, self.onset = i, onset
+                    size = onset.per_block * (self.block - onset.block)
+                    self.growth = Growth(size, onset.per_block, (0.1 * size) ** 2, 0.0, onset.error**2)
+                return
+        self.agreed = 0
+
+    def _step(
+        self, i: int, kind: Kind, n: int, jumped: bool, established: float, time_wait: float, close_wait: float
+    ) -> Onset | None:
+        """Follow one state; since when it grows, by now."""
+        if kind.logarithm:
+            value, traffic = math.log(established + OFFSET), math.log(time_wait + OFFSET)
+        else:
+            value, traffic = close_wait, self.origin
+        follower = self.followers[i]
+        if follower is None:
+            wander, spread = 0.15 + 0.05 * close_wait, 1 + (close_wait + 1) / n
+            if kind.logarithm:
+                self.origin = traffic
+                unexplained = UNEXPLAINED / math.hypot(1, time_wait / TELLING)
+                share = established / (established + OFFSET)  # of a change in the count, in its logarithm
+                wander, spread = 0.01 + share * math.hypot(WANDER, unexplained), 1.0
+            follower = self.followers[i] = Follower(kind, self.memory, value, spread, wander)
+            follower.block = self.block
+        if jumped:
+            follower.jump(value)
+        unit, blur = 1.0, 0.0
+        if kind.logarithm:  # of counts that vary as Poisson's do
+            usual = _exp(follower.base.at(traffic - self.origin))
+            unit = 1 / math.sqrt(max(established + OFFSET, 0.5 * usual) * usual)
+            blur = time_wait / (time_wait + OFFSET) ** 2 / n
+            variance = established / (established + OFFSET) ** 2 / n + blur + 1e-6
+        else:
+            variance = (max(follower.base.level, 0.5 * close_wait, 0.0) + 0.5) / n
+        learn = self.onset is None and not self.agreed
+        follower.step(self.block, value, traffic - self.origin, variance, blur, unit, learn)
+        return follower.best(established + time_wait + close_wait)
+
+    def dump(self) -> dict[str, Any]:
+        """What load() needs, as JSON."""
+        state = {key: value for key, value in vars(self).items() if key not in _GIVEN}
+        return state | {"followers": [None if each is None else each.dump() for each in self.followers]}
+
+    @classmethod
+    def load(cls, interval_seconds: float, sensitivity: float, dumped: Mapping[str, Any]) -> "LeakFinder":
+        """Go on from a dump. Raises ValueError for what isn't one."""
+        finder = cls(interval_seconds, sensitivity)
+        try:
+            state = dict(dumped)
+            for i, (kind, inner) in enumerate(zip(KINDS, state.pop("followers"), strict=True)):
+                if inner is not None:
+                    follower = finder.followers[i] = Follower(kind, finder.memory, 0.0, 1.0, 1.0)
+                    follower.load(inner)
+            if state.keys() != vars(finder).keys() - set(_GIVEN):
+                raise ValueError
+            vars(finder).update(state)
+            if finder.onset is not None and finder.growth is not None:
+                finder.onset = Onset(*finder.onset)._replace(base=Base(*finder.onset[3]))
+                finder.growth = Growth(*finder.growth)
+            finder.found = None if finder.found is None else SlowLeak(*finder.found)
+        except (TypeError, ValueError, LookupError, AttributeError):
+            raise ValueError("no dump of a leak finder") from None
+        return finder
+
+
+def _exp(value: float) -> float:
+    return math.exp(min(max(value, -40.0), 40.0))
+
+
+def _count(value: float | None) -> float:
+    return float(value) if value is not None and 0 <= value < 1e12 else 0.0

@@ -1,0 +1,204 @@
+"""A level that wanders and follows traffic, and since when steady growth would explain what is left over.
+
+A Kalman filter (Kalman 1960) foresees each block; a bank of possible onsets keeps, for each, the generalised
+likelihood ratio of "it has grown steadily since then" (Willsky and Jones 1976): what growth does to the filter itself
+is known exactly, so a filter that has learned half of a leak still tells it apart. How noisy the blocks are and how
+far they wander is learned from second differences, which steady growth is not in. Pure; what piles up is rounded, so
+that a dump is small and exact.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+GATE = 25.0  # squared standard deviations beyond which a block is set aside; a second one in a row is a new level
+GRACE_BLOCKS = 6.0  # after it blocks are taken as they come, or steep growth would be one new level after the other
+NEW_LEVEL = 0.5  # standard deviation of a new level, as a share of the old one
+FAR = 24  # blocks: the wander shows in second differences this far apart, and so does a day's swing
+STEADY = 600.0  # blocks over which the noise is learned
+NEAR_PRIOR, FAR_PRIOR = 20, 15  # blocks that the first guess of each counts for
+LEAST_NOISE = 0.3  # times what is expected of counts
+DAY = 144.0  # blocks over which traffic's spread is known
+CLEAR = 1e9  # times its blur, from which on traffic's spread is its own
+NORMAL_MEAN = 0.8  # the mean size of a standard normal number
+OUTSTANDING = 4.0  # times the mean size: more doesn't teach more
+APART = 1.5  # ages of neighbouring onsets
+YOUNG_BLOCKS, OLD_BLOCKS = 6.0, 220.0  # onsets younger are all kept, older are none
+LEAST_AGE = 4.0  # blocks before an onset is believed
+DIGITS = 6
+
+
+class Kind(NamedTuple):
+    """How one state is followed."""
+
+    state: str
+    logarithm: bool  # of the counts, with traffic as covariate; or the counts themselves, with none
+    slope: float  # of the logarithm in that of traffic, as first guessed
+    slope_spread: float  # its standard deviation
+    least_wander: float
+    threshold: float  # standard deviations that growth must stand out
+    least: float  # sockets that it must have come to
+    share: float  # and their share of all
+
+
+class Base(NamedTuple):
+    """What is there without growth."""
+
+    level: float
+    slope: float
+    drift: float
+
+    def at(self, traffic: float) -> float:
+        """The value with so much traffic."""
+        return self.level + self.slope * traffic + self.drift
+
+
+class Onset(NamedTuple):
+    """Steady growth since a block, as it looks by now."""
+
+    block: int
+    per_block: float  # growth
+    error: float  # its standard error
+    base: Base
+
+    @property
+    def evidence(self) -> float:
+        """In standard deviations."""
+        return self.per_block / self.error
+
+
+class Follower:
+    """Follows one state, block by block."""
+
+    def __init__(self, kind: Kind, memory: float, first: float, spread: float, wander: float) -> None:
+        """memory: what a block leaves of the wander of the block before; spread: how sure `first` is."""
+        self.kind, self.memory = kind, memory
+        self.base = Base(first, kind.slope, 0.0)
+        self.covariance = [spread**2, 0.0, 0.0, kind.slope_spread**2, 0.0, wander**2]  # ll ls ld ss sd dd
+        self.wander, self.noise = wander**2, 1.0
+        self.bank: list[list[float]] = []  # [block, its effect on level, slope and drift, score, information]
+        self.rests: list[float] = []
+        self.scale = math.exp(min(first, 40.0)) if kind.logarithm else 1.0  # sockets that the bank's numbers are in
+        self.near = self.far = self.usual = 0.0
+        self.centre = self.spread = 0.0  # of traffic over a day, and its variance
+        self.seen = self.outliers = 0
+        self.block, self.grace = 0, -1.0
+
+    def jump(self, value: float) -> None:
+        """The level may be any other by now; `value` is seen."""
+        size = 1.0 if self.kind.logarithm else max(abs(self.base.level), abs(value)) + 1.0
+        self.covariance[0] += (NEW_LEVEL * size) ** 2
+
+    def forget(self, base: Base | None) -> None:
+        """No growth goes on; `base`, if known, is what it was without."""
+        self.base = base or self.base
+        self.bank, self.rests, self.outliers = [], [], 0
+        self.jump(0.0)
+
+    def step(
+        self, block: int, value: float, traffic: float, variance: float, blur: float, unit: float, learn: bool
+    ) -> None:
+        """A block: its value, as counts of this `variance` give it, with one more of what grows as `unit` of it.
+
+        blur: variance of `traffic`, by which a slope seems less than it is (bias-compensated least squares).
+        """
+        fade = self.memory ** (block - self.block)
+        self.block = block
+        ll, ls, ld, ss, sd, dd = self.covariance
+        ld, sd, dd = ld * fade, sd * fade, dd * fade * fade + self.wander * (1 - fade * fade)
+        hl, hs, hd = ll + traffic * ls + ld, ls + traffic * ss + sd, ld + traffic * sd + dd
+        total = hl + traffic * hs + hd + self.noise * variance
+        level, slope, drift = self.base
+        drift *= fade
+        off = value - (level + slope * traffic + drift)
+        bank = self.bank
+        if off * off > GATE * total and block > self.grace:
+            self.outliers += 1
+            self.base, self.covariance = Base(level, slope, drift), [ll, ls, ld, ss, sd, dd]
+            if self.outliers == 2:
+                self.jump(value)
+                self.grace, self.outliers = block + GRACE_BLOCKS, 0
+            for onset in bank:
+                onset[3] *= fade
+            return
+        self.outliers = 0
+        pace = max(1 / DAY, 1 / (self.seen + 1))
+        self.centre += pace * (traffic - self.centre)
+        self.spread += pace * ((traffic - self.centre) ** 2 - self.spread)
+        hidden = blur * max(0.0, 1 - CLEAR * blur / self.spread) if self.spread else 0.0
+        kl, ks, kd = hl / total, hs / total, hd / total
+        self.base = Base(level + kl * off, slope + ks * off + ss * hidden / total * slope, drift + kd * off)
+        self.covariance = [ll - kl * hl, ls - kl * hs, ld - kl * hd, ss - ks * hs, sd - ks * hd, dd - kd * hd]
+        unit *= self.scale
+        bank.append([block, 0.0, 0.0, 0.0, 0.0, 0.0])
+        for onset in bank:
+            since, on_level, on_slope, on_drift, score, information = onset
+            on_drift *= fade
+            sign = (block - since) * unit - on_level - traffic * on_slope - on_drift  # of growth by one, in what is off
+            onset[1:] = (
+                round(on_level + kl * sign, DIGITS),
+                round(on_slope + ks * sign, DIGITS),
+                round(on_drift + kd * sign, DIGITS),
+                round(score + sign * off / total, DIGITS),
+                round(information + sign * sign / total, DIGITS),
+            )
+        self._thin()
+        self._learn(round(value - self.base.level - self.base.slope * traffic, DIGITS), variance, learn)
+
+    def _thin(self) -> None:
+        bank, now = self.bank, self.block
+        for i in range(len(bank) - 3, 0, -1):
+            if now - bank[i][0] > YOUNG_BLOCKS and now - bank[i - 1][0] < APART * (now - bank[i + 1][0]):
+                del bank[i]
+        if now - bank[0][0] > OLD_BLOCKS:
+            del bank[0]
+
+    def _learn(self, rest: float, variance: float, learn: bool) -> None:
+        rests, r = self.rests, self.memory
+        rests.append(rest)
+        self.seen += 1
+        if learn and len(rests) > 2:
+            near = 6 - 8 * r + 2 * r * r  # of the wander's variance, in a second difference; of the noise's 6
+            if not self.near:
+                self.near = NORMAL_MEAN * math.sqrt(6 * self.noise * variance + self.wander * near)
+                self.usual = variance
+            weight = max(1 / STEADY, 1 / (self.seen + NEAR_PRIOR))
+            size = abs(rests[-1] - 2 * rests[-2] + rests[-3])
+            self.near += weight * (min(size, OUTSTANDING * self.near) - self.near)
+            self.usual += weight * (variance - self.usual)
+            self.noise = max(LEAST_NOISE, ((self.near / NORMAL_MEAN) ** 2 - self.wander * near) / 6 / self.usual)
+        if learn and len(rests) > 2 * FAR:
+            far = 6 - 8 * r**FAR + 2 * r ** (2 * FAR)
+            self.far = self.far or NORMAL_MEAN * math.sqrt(6 * self.noise * variance + self.wander * far)
+            weight = max(1 / STEADY, 1 / (self.seen - 2 * FAR + FAR_PRIOR))
+            size = abs(rests[-1] - 2 * rests[-1 - FAR] + rests[-1 - 2 * FAR])
+            self.far += weight * (min(size, OUTSTANDING * self.far) - self.far)
+            wander = (self.far**2 - self.near**2) / NORMAL_MEAN**2 / far
+            self.wander = max(self.kind.least_wander**2, wander)
+        del rests[: -2 * FAR]
+
+    def best(self, total: float) -> Onset | None:
+        """The onset that explains most, of those since which enough has come together."""
+        found, most, enough = None, 0.0, max(self.kind.least, self.kind.share * total) / self.scale
+        for onset in self.bank:
+            age, score, information = self.block - onset[0], onset[4], onset[5]
+            if age < LEAST_AGE or score <= 0 or not information:
+                continue
+            if score * age > enough * information and score * score > most * information:
+                found, most = onset, score * score / information
+        if found is None:
+            return None
+        block, on_level, on_slope, on_drift, score, information = found
+        rate = score / information
+        level, slope, drift = self.base
+        base = Base(level - rate * on_level, slope - rate * on_slope, drift - rate * on_drift)
+        return Onset(int(block), rate * self.scale, self.scale / math.sqrt(information), base)
+
+    def dump(self) -> list[Any]:
+        """What load() needs, as JSON."""
+        return [value for key, value in vars(self).items() if key not in ("kind", "memory")]
+
+    def load(self, dumped: list[Any]) -> None:
+        """Go on from a dump. Raises ValueError or TypeError for what isn't one."""
+        keys = [key for key in vars(self) if key not in ("kind", "memory")]
+        vars(self).update(zip(keys, dumped, strict=True))
+        self.base = Base(*self.base)

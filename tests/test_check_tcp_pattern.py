@@ -1,0 +1,217 @@
+"""check_tcp_pattern: from what the history says to its lines."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from checks.check_tcp_pattern import SPEC, judge
+from checks.options import UsageError
+from tcptide.model import Leak
+from tcptide.outlook import Outlook, ports_resource
+from tests.judging import chosen, lines, text, utc
+from tests.samples import DATABASE, look, no_rates, outlook, point, trend
+
+PORTS = ports_resource(DATABASE)
+SURVIVED = Leak("unit", "app.service", "CLOSE_WAIT", 200, 7200.0, 120.0, 1_759_992_800.0)
+LEAK: dict[str, Any] = {
+    "grew": "CLOSE_WAIT",
+    "holder": "app.service",
+    "per_hour": 120.0,
+    "change": 200.0,
+    "leaks": (SURVIVED,),
+}
+
+
+@pytest.fixture(autouse=True)
+def in_utc() -> Iterator[None]:
+    with utc():
+        yield
+
+
+def alarm() -> list[str]:
+    """The one that the page shows."""
+    with utc():
+        return said(outlook("slow_leak", trend("connections", 1204, 120, 0.2), **LEAK), "--limit", "2000")
+
+
+def said(history: Outlook | None, *arguments: str, **changes: Any) -> list[str]:
+    judged = judge(look(**changes), no_rates(), point(**changes), history, chosen(SPEC, *arguments))
+    return lines(SPEC, judged, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("expected", "history", "arguments"),
+    [
+        pytest.param("OK - normal (1204 connections, expected 900)", outlook(), (), id="ok-normal"),
+        pytest.param(
+            "OK - insufficient_data (1204 connections)",
+            outlook("insufficient_data", expected=None),
+            (),
+            id="ok-too-little-history",
+        ),
+        pytest.param("OK - periodic (1204 connections, expected 900)", outlook("periodic"), (), id="ok-periodic"),
+        pytest.param(
+            "OK - slow_leak since 06:53: CLOSE_WAIT +120/h (1204 connections, expected 900) by app.service",
+            outlook("slow_leak", **LEAK),
+            (),
+            id="ok-leak-without-a-limit",
+        ),
+        pytest.param(
+            "OK - rapid_increase since 06:53: SYN_RECV +4300 (1204 connections, expected 900) by nginx.service on :443",
+            outlook("rapid_increase", grew="SYN_RECV", change=4300.0, holder="nginx.service", local_port=443),
+            (),
+            id="ok-flood-not-asked-for",
+        ),
+        pytest.param(
+            "WARNING - rapid_increase since 06:53 (1204 connections, expected 900)",
+            outlook("rapid_increase"),
+            ("--alert-on", "rapid_increase"),
+            id="warn-asked-for",
+        ),
+        pytest.param(
+            "CRITICAL - rapid_decrease since 06:53 (1204 connections, expected 900)",
+            outlook("rapid_decrease"),
+            ("--alert-on", "spike,rapid_decrease=critical"),
+            id="crit-asked-for",
+        ),
+        pytest.param(
+            "OK - level_shift since 06:53 (1204 connections, expected 900)",
+            outlook("level_shift"),
+            ("--alert-on", "rapid_increase", "--alert-on", "rapid_decrease=critical"),
+            id="ok-another-one-asked-for",
+        ),
+        pytest.param(
+            "WARNING - level_shift since 06:53 (1204 connections, expected 900)",
+            outlook("level_shift"),
+            ("--alert-on", "all"),
+            id="warn-all-asked-for",
+        ),
+        pytest.param(
+            "OK - normal (1204 connections, expected 900)",
+            outlook(),
+            ("--alert-on", "all=critical"),
+            id="ok-normal-if-all",
+        ),
+        pytest.param(
+            "WARNING - spike since 06:53 (1204 connections, expected 900, limit 0)",
+            outlook("spike"),
+            ("-w", "severity=0"),
+            id="warn-by-threshold",
+        ),
+        pytest.param(
+            "WARNING - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service, connection limit reached in 5-9 h",
+            outlook("slow_leak", trend("connections", 1204, 120, 0.2), **LEAK),
+            ("--limit", "2000"),
+            id="warn-leak-half-used-within-a-day",
+        ),
+        pytest.param(
+            "CRITICAL - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service, connection limit reached in"
+            " 64-108 min",
+            outlook("slow_leak", trend("connections", 1204, 120, 0.2), **LEAK),
+            ("--limit", "1364"),
+            id="crit-leak-within-two-hours",
+        ),
+        pytest.param(
+            "OK - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service, connection limit reached in 8-13 h",
+            outlook("slow_leak", trend("connections", 1204, 120, 0.2), **LEAK),
+            ("--limit", "2409"),
+            id="ok-leak-less-than-half-used",
+        ),
+        pytest.param(
+            "OK - slow_leak since 06:53: CLOSE_WAIT +10/h (1204 connections, expected 900) by app.service",
+            outlook("slow_leak", trend("connections", 1204, 10, 0.2), **{**LEAK, "per_hour": 10.0}),
+            ("--limit", "2000"),
+            id="ok-leak-days-away",
+        ),
+        pytest.param(
+            "OK - normal (1204 connections, expected 900), connection limit reached in 64-108 min",
+            outlook("normal", trend("connections", 1204, 120, 0.2)),
+            ("--limit", "1364"),
+            id="ok-forecast-alone-raises-nothing",
+        ),
+        pytest.param(
+            "WARNING - 1204 connections, expected 900 (allowed -200:200)",
+            outlook(),
+            ("-w", "deviation=-200:200"),
+            id="warn-deviation",
+        ),
+    ],
+)
+def test_first_line(expected: str, history: Outlook, arguments: tuple[str, ...]) -> None:
+    first = text(said(history, *arguments)[0])
+    assert first == f"TCP_PATTERN {expected}"
+    assert len(first) <= 120
+
+
+def test_the_limit_that_is_reached_first_counts() -> None:
+    history = outlook(
+        "slow_leak",
+        trend("connections", 1204, 120, 0.2),
+        trend(PORTS, 20_000, 10_000, 0.1),
+        trend("conntrack", 2410, 120),
+        **LEAK,
+    )
+    first, _, second, *_ = said(history, "--limit", "2000")
+    assert text(first) == (
+        "TCP_PATTERN CRITICAL - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service, ports to 10.0.0.5:5432 full in"
+        " 44-57 min"
+    )
+    assert second == "forecast: ports to 10.0.0.5:5432 full in 44-57 min, most likely in 49 min"
+
+
+def test_a_limit_that_is_half_used_counts_though_another_is_reached_before_it() -> None:
+    history = outlook("slow_leak", trend("connections", 1204, 120), trend(PORTS, 12_000, 10_000), **LEAK)
+    first = text(said(history, "--limit", "2000")[0])
+    assert first.startswith("TCP_PATTERN WARNING - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service, ports to ")
+
+
+def test_perfdata_and_long_output() -> None:
+    first, *rest = alarm()
+    assert first.partition(" | ")[2] == (
+        "severity=2;1;2;0;3 total=1204;;;0 expected=900;;;0 deviation=304 exhaustion_seconds=23880s;;;0"
+    )
+    assert rest == [
+        "slow_leak since 06:53: CLOSE_WAIT +120/h (1204 connections, expected 900) by app.service, connection limit"
+        " reached in 5-9 h",
+        "forecast: connection limit reached in 5-9 h, most likely in 7 h",
+        "app.service does not close connections that their peers have closed: 200 in CLOSE_WAIT: the oldest for 2 h;"
+        " 120 more each hour; they stay until the program closes them or ends",
+        "-> ss -tnp state close-wait (reads only) shows their peers, and to root the process and its descriptors;"
+        " systemctl restart app.service frees them until they are as many again (side effect: its other connections end"
+        " too); lasting cure: the program must close() when read() returns 0",
+    ]
+
+
+def test_too_little_history_leaves_out_what_is_not_known() -> None:
+    assert said(outlook("insufficient_data", expected=None)) == [
+        "TCP_PATTERN OK - insufficient_data (1204 connections) | severity=0;1;2;0;3 total=1204;;;0",
+        "no forecast: nothing that has a limit grows",
+    ]
+
+
+def test_without_a_history_it_is_unknown() -> None:
+    assert said(None) == ["TCP_PATTERN UNKNOWN - no history yet that could show a pattern | total=1204;;;0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (
+            ("--alert-on", "leak"),
+            "'leak' is none of spike, level_shift, rapid_decrease, rapid_increase, slow_leak, all",
+        ),
+        (
+            ("--alert-on", "normal"),
+            "'normal' is none of spike, level_shift, rapid_decrease, rapid_increase, slow_leak, all",
+        ),
+        (("--alert-on", "spike=unknown"), "'unknown' is neither warning nor critical"),
+        (("--alert-on", ""), "'' is none of spike, level_shift, rapid_decrease, rapid_increase, slow_leak, all"),
+        (("--limit", "0"), "'0' is not a number of connections"),
+        (("--limit", "2e3"), "'2e3' is not a number of connections"),
+    ],
+)
+def test_wrong_options_are_named(arguments: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        chosen(SPEC, *arguments)
+    assert str(caught.value) == f"argument {arguments[0]}: {problem}"

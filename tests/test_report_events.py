@@ -1,0 +1,101 @@
+"""The alert history: its words, its order, its bounds, and what privacy leaves of it."""
+
+from datetime import UTC
+
+import pytest
+
+from reporter import events, page
+from reporter.masking import own_addresses, shown_event
+from reporter.tables import Cell
+from tcptide.config import Privacy
+from tcptide.model import Event
+
+from .reporting import MINUTE, WALL, built, quiet_hour
+from .samples import sample
+
+
+def event(number: float, kind: str, old: int | None, new: int, message: str, name: str = "pattern") -> Event:
+    return Event(1, WALL + number * MINUTE, name, kind, old, new, None, message, None)
+
+
+RECORDED = (
+    event(1, "threshold", None, 1, "TCP_ERRORS WARNING - 6% of opens failed", "web1 errors"),
+    event(2, "threshold", 1, 2, "TCP_ERRORS CRITICAL - 33% of opens failed", "web1 errors"),
+    event(3, "pattern", 0, 1, "slow_leak since 23:17: CLOSE_WAIT +120/h (1204 connections, expected 900) by a.service"),
+    event(4, "pattern", 1, 1, "rapid_increase since 2025-11-17 14:02 (1204 connections, expected 900)"),
+    event(5, "pattern", 1, 0, "normal after rapid_increase"),
+    event(6, "forecast", 0, 1, "TIME_WAIT table full in 63-86 min", "time_wait"),
+    event(7, "forecast", 1, 0, "TIME_WAIT table no longer in reach", "time_wait"),
+    event(8, "threshold", 2, 0, "TCP_ERRORS OK - 0.1% of opens failed", "web1 errors"),
+    event(9, "threshold", 0, 3, "TCP_ERRORS UNKNOWN - took over 8 s", "web1 errors"),
+)
+
+
+def test_changes_are_told_in_words_the_newest_first() -> None:
+    rows = [[f"{cell.text} ({cell.note})" if cell.note else cell.text for cell in row] for row in told(RECORDED)]
+    assert rows == [
+        ["Tue 18 Nov 00:09", "UNKNOWN (was OK)", "TCP_ERRORS UNKNOWN - took over 8 s (web1 errors)"],
+        ["Tue 18 Nov 00:08", "OK (was CRITICAL)", "TCP_ERRORS OK - 0.1% of opens failed (web1 errors)"],
+        ["Tue 18 Nov 00:07", "out of reach (forecast)", "TIME_WAIT table no longer in reach"],
+        ["Tue 18 Nov 00:06", "in reach (forecast)", "TIME_WAIT table full in 63-86 min"],
+        ["Tue 18 Nov 00:05", "over (pattern)", "normal after rapid_increase"],
+        ["Tue 18 Nov 00:04", "changes (pattern)", "rapid_increase (1204 connections, expected 900)"],
+        [
+            "Tue 18 Nov 00:03",
+            "begins (pattern)",
+            "slow_leak: CLOSE_WAIT +120/h (1204 connections, expected 900) by a.service",
+        ],
+        ["Tue 18 Nov 00:02", "CRITICAL (was WARNING)", "TCP_ERRORS CRITICAL - 33% of opens failed (web1 errors)"],
+        ["Tue 18 Nov 00:01", "WARNING", "TCP_ERRORS WARNING - 6% of opens failed (web1 errors)"],
+    ]
+
+
+def told(recorded: tuple[Event, ...]) -> list[tuple[Cell, ...]]:
+    return [*events.table(recorded, UTC).rows]
+
+
+def test_history_is_bounded() -> None:
+    many = tuple(event(number, "pattern", 0, 1, f"spike {number}") for number in range(100))
+    table = events.table(many, UTC)
+    assert (len(table.rows), table.more) == (25, 75)
+    assert [row[2].text for row in table.rows][::24] == ["spike 99", "spike 75"]
+
+
+def test_levels_are_words_on_the_page() -> None:
+    html = page.render(built(quiet_hour(), events=RECORDED))
+    for level, word in (("critical", "CRITICAL"), ("warning", "begins"), ("fine", "over"), ("note", "UNKNOWN")):
+        assert f'<span class="{level}"><span class="badge">{word}</span></span>' in html
+
+
+def test_state_that_is_none_is_shown_as_it_is() -> None:
+    ((_, level, _),) = told((event(1, "threshold", 7, 9, "?"),))
+    assert (level.text, level.note, level.badge) == ("9", "was 7", "note")
+
+
+OWN = own_addresses(sample())
+
+
+@pytest.mark.parametrize(
+    ("message", "masked", "none"),
+    [
+        ("full to 10.0.0.5:5432 in 8-20 min", "full to 10.0.0.0/24:5432 in 8-20 min", "full to *:5432 in 8-20 min"),
+        ("from 10.0.0.1 at 12:30:00 on :443", "from 10.0.0.1 at 12:30:00 on :443", "from 10.0.0.1 at 12:30:00 on :443"),
+        ("to [2001:db8:7:1::5]:443.", "to [2001:db8:7::/48]:443.", "to [*]:443."),
+        ("mostly 198.51.100.7.", "mostly 198.51.100.0/24.", "mostly *."),
+        ("to 10.0.0.0/24:5432 already", "to 10.0.0.0/24:5432 already", "to *:5432 already"),
+        ("by vpn@198.51.100.7.service", "by vpn@198.51.100.0/24.service", "by vpn@*.service"),
+        ("fe80::1%eth0 went", "fe80::/48 went", "* went"),
+        ("3.4% of 1,204, 0.12/s, :: and 0.0.0.0", *["3.4% of 1,204, 0.12/s, :: and 0.0.0.0"] * 2),
+    ],
+)
+def test_remote_addresses_in_what_was_recorded_are_masked(message: str, masked: str, none: str) -> None:
+    of = event(1, "pattern", 0, 1, message, message)
+    for privacy, shown in ((Privacy(), message), (Privacy("masked"), masked), (Privacy("none"), none)):
+        found = shown_event(of, privacy, OWN)
+        assert (found.message, found.name) == (shown, shown)
+
+
+def test_what_a_finding_was_made_of_is_not_shown_masked() -> None:
+    of = event(1, "pattern", 0, 1, "spike")._replace(finding='{"values": {"remote": "10.0.0.5"}}')
+    assert shown_event(of, Privacy("masked"), OWN).finding is None
+    assert shown_event(of, Privacy(), OWN) == of
