@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NoReturn
 
-from tcptide import advice, usage
+from tcptide import advice, saying, usage
 from tcptide.model import NOT_CONNECTIONS, STATES, Forecast, Holder, Look, Point, Rates, Sample
+from tcptide.outlook import Outlook, ahead
 from tcptide.series import total_connections
 from tcptide.text import number, percent, plural
 
@@ -30,16 +31,17 @@ SPEC = CheckSpec(
         spec.percent("conntrack_usage", "entries of net.netfilter.nf_conntrack_max; not with a filter"),
     ),
     options=filters.OPTIONS,
-    needs=("sample", "rates"),
+    needs=("sample", "rates", "outlook"),
 )
 
 
-def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, options: Namespace) -> Judged:
+def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, options: Namespace) -> Judged:
     """Nothing but the conntrack table has a limit of its own; what is much for the rest, the host's owner knows."""
     sample, wanted = look.sample, filters.of(options)
     total, opened = total_connections(sample), usage.opened_per_second(rates)
     conntrack = None if wanted else usage.conntrack(sample)
     share = conntrack.percent if conntrack else None
+    forecast = ahead(outlook, "conntrack", conntrack.whole if conntrack else None, point.wall_seconds)
     states = {state: sum(pair) for state, pair in sample.states.items()}
     named = states if wanted and wanted.states else {state: states[state] for state in states if state in CONNECTIONS}
     most = [f"{count} {state}" for state, count in _largest(named)]
@@ -58,11 +60,13 @@ def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, opt
             },
             "opened_per_second": Phrase(f"{number(opened)} connections/s opened"),
             "conntrack_usage": Phrase(
-                f"conntrack table {percent(share)} full", f" ({conntrack.part}/{conntrack.whole})" if conntrack else ""
+                f"conntrack table {percent(share)} full",
+                f" ({conntrack.part}/{conntrack.whole})" if conntrack else "",
+                ahead=spec.ahead(forecast),
             ),
         },
-        details=tuple(_lists(sample)),
-        find=partial(advice.find, sample, rates, () if wanted else ("conntrack",)),
+        details=(*_lists(sample), *_conntrack(forecast)),
+        find=partial(advice.find, sample, rates, () if wanted else ("conntrack",), forecasts=(forecast,)),
     )
 
 
@@ -94,6 +98,12 @@ def _lists(sample: Sample) -> Iterator[str]:
     yield from _list("incoming by remote address", sample.remotes)
     if sample.not_accepted:
         yield f"not accepted yet: {sample.not_accepted}"
+
+
+def _conntrack(forecast: Forecast) -> Iterator[str]:
+    """Most hosts have no conntrack worth a word: it gets one when it fills."""
+    if forecast.seconds is not None:
+        yield saying.sentence(forecast, saying.limit(forecast.resource))
 
 
 def _list(title: str, counts: Sequence[tuple[str, int]], listed: int = LISTED) -> Iterator[str]:

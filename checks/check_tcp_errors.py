@@ -6,7 +6,8 @@ from functools import partial
 from typing import NoReturn
 
 from tcptide import advice, levels, trends, usage
-from tcptide.model import Forecast, Look, Point, Rates
+from tcptide.model import Look, Point, Rates
+from tcptide.outlook import Outlook
 from tcptide.text import number, percent
 from tcptide.usage import Share
 
@@ -43,7 +44,7 @@ NO_RATES = {
 }
 
 
-def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, options: Namespace) -> Judged:
+def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, options: Namespace) -> Judged:
     """A share of few opens or segments says nothing: it is shown and raises no state."""
     sample, per_second = look.sample, rates.per_second
     failed, again = usage.failed_opens(rates), usage.retransmits(rates)
@@ -76,9 +77,13 @@ def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, opt
             "orphan_usage": Phrase(f"{percent(_percent(orphans))} of the allowed orphaned sockets"),
             "memory_usage": Phrase(f"TCP memory {percent(_percent(memory))} used"),
         },
+        at_least={
+            "failed_open_percent": usage.at_least(failed, rates),
+            "retransmit_percent": usage.at_least(again, rates, levels.SEGMENTS_TOGETHER),
+        },
         too_few=[label for label, judged in enough.items() if not judged],
         details=tuple(_details(rates)),
-        find=partial(advice.find, sample, rates, ("errors", "accept_queues", "host_limits")),
+        find=partial(advice.find, sample, rates, ("errors", "accept_queues", "syn_flood", "host_limits")),
     )
 
 

@@ -6,7 +6,8 @@ from functools import partial
 from typing import NoReturn
 
 from tcptide import advice, levels, usage
-from tcptide.model import Forecast, Listener, Look, Point, Rates
+from tcptide.model import Listener, Look, Point, Rates
+from tcptide.outlook import Outlook
 from tcptide.text import endpoint, number, percent, plural
 
 from . import spec
@@ -25,7 +26,7 @@ SPEC = CheckSpec(
 )
 
 
-def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, options: Namespace) -> Judged:
+def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, options: Namespace) -> Judged:
     """The fullest queue among those long enough to mean something; overflows are the host's, not a listener's."""
     sample, overflows = look.sample, rates.per_second.get("listen_overflows")
     if sample.origin.method != "sock_diag":

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NoReturn
 
-from tcptide import advice
+from tcptide import advice, saying
 from tcptide.model import Destination, Forecast, Look, Point, Ports, Rates
+from tcptide.outlook import Outlook, ahead, ports_resource
 from tcptide.text import endpoint, percent
 
 from . import spec
@@ -27,17 +28,18 @@ SPEC = CheckSpec(
         Metric("barred_ports", "", "ephemeral ports that listeners and explicit bind() keep from connect()"),
         Metric("exhaustion_seconds", "s", "time until the fullest destination has no port left, where known"),
     ),
-    needs=("sample",),
+    needs=("sample", "outlook"),
 )
 
 
-def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, options: Namespace) -> Judged:
+def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, options: Namespace) -> Judged:
     """The fullest destination, and the fullest local address for programs that bind() first."""
     sample, ports = look.sample, look.sample.ports
     if ports is None:
         return Judged(Phrase(""), {}, unknown=f"ports in use cannot be seen by {sample.origin.method}")
     worst = ports.worst[0] if ports.worst else None
     address, bound = ports.bind[0] if ports.bind else ("any address", 0.0)
+    forecast = _forecast(worst, ports, outlook, point)
     fullest = _fullest(worst, ports)._replace(ahead=spec.ahead(forecast))
     used = worst.ports_used if worst else 0
     return Judged(
@@ -48,7 +50,7 @@ def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, opt
             "worst_destination_ports": used,
             "capacity": ports.capacity,
             "barred_ports": ports.barred,
-            "exhaustion_seconds": forecast.seconds if forecast else None,
+            "exhaustion_seconds": spec.seconds(forecast),
         },
         phrases={
             "worst_destination": fullest,
@@ -59,8 +61,8 @@ def judge(look: Look, rates: Rates, point: Point, forecast: Forecast | None, opt
             "exhaustion_seconds": fullest,
         },
         maxima={"worst_destination_ports": ports.capacity, "capacity": ports.size, "barred_ports": ports.size},
-        details=tuple(_lists(ports)),
-        find=partial(advice.find, sample, rates, ("ports",)),
+        details=(*_lists(ports), saying.sentence(forecast)),
+        find=partial(advice.find, sample, rates, ("ports",), forecasts=(forecast,)),
     )
 
 
@@ -76,6 +78,12 @@ def _fullest(worst: Destination | None, ports: Ports) -> Phrase:
         f" ({worst.ports_used}/{ports.capacity})",
         f" by {worst.holder}" if worst.holder else "",
     )
+
+
+def _forecast(worst: Destination | None, ports: Ports, outlook: Outlook | None, point: Point) -> Forecast:
+    if worst is None:
+        return Forecast("ports", None, None, None, "no port in use")
+    return ahead(outlook, ports_resource(worst), ports.capacity, point.wall_seconds)
 
 
 def _name(destination: Destination | None) -> str:

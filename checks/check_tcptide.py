@@ -25,7 +25,12 @@ SPEC = CheckSpec(
     name="check_tcptide",
     summary="Whether samples are still taken and stored. It looks at the state alone, never at the sockets.",
     metrics=(
-        Metric("sample_age_seconds", "s", "time since the newest history row began"),
+        Metric(
+            "sample_age_seconds",
+            "s",
+            "time since the newest history row began, or since a boot after it; its defaults are 3 and 10 intervals, "
+            "of at least a minute each",
+        ),
         spec.percent(
             "gap_percent",
             f"part of the last 24 hours, or since the first sample, in pauses of over {GAP_INTERVALS} intervals",
@@ -82,11 +87,11 @@ def judge(state: State, options: Namespace) -> Judged:
 
 
 def age_seconds(state: State) -> float:
-    """By the clock that is never set back, if the sample is of this boot."""
+    """By the clock that is never set back, if the sample is of this boot; nobody could take one before it."""
     newest = state.points[-1]
     if newest.boot_id == state.boot_id:
         return state.boottime_seconds - newest.boottime_seconds
-    return max(0.0, state.wall_seconds - newest.wall_seconds)
+    return min(state.boottime_seconds, max(0.0, state.wall_seconds - newest.wall_seconds))
 
 
 def window_seconds(state: State) -> float:

@@ -17,7 +17,8 @@ from tcptide.errors import StoreError, TcptideError
 from tcptide.kernel import netns
 from tcptide.kernel.procfs import ProcFs
 from tcptide.kernel.sockdiag import SocketFilter
-from tcptide.model import Forecast, Look, Point, Rates
+from tcptide.model import Look, Point, Rates
+from tcptide.outlook import Outlook, current
 from tcptide.sampler import take_filtered, take_sample
 from tcptide.series import COUNTERS, point_of
 from tcptide.store import Reader
@@ -28,8 +29,8 @@ from .output import Answer
 from .ranges import CRITICAL, UNKNOWN, WARNING, Outcome
 from .spec import CheckSpec, Judged
 
-#: Pure: what was seen, and how it changes, in; what is to be said of it out.
-Judge = Callable[[Look, Rates, Point, Forecast | None, Namespace], Judged]
+#: Pure: what was seen, how it changes and what the history says, in; what is to be said of it out.
+Judge = Callable[[Look, Rates, Point, Outlook | None, Namespace], Judged]
 
 
 class Context(NamedTuple):
@@ -72,33 +73,47 @@ def sampled(judge: Judge) -> Ask:
     """A check of the newest sample, with rates if its spec needs them."""
 
     def ask(context: Context, max_age_seconds: float) -> Answer:
-        look = snapshot.look(
-            context.directory,
-            context.source,
-            lambda: take_sample(context.proc, context.clock, source=context.source),
-            context.clock,
-            boot_id=context.proc.boot_id(),
-            netns_cookie=netns.cookie(),
-            max_age_seconds=max_age_seconds,
-            timeout_seconds=context.timeout_seconds,
-            interval_seconds=context.config.interval_seconds,
-            retention=context.config.retention,
-        )
+        look = newest(context, max_age_seconds)
         point = point_of(look.sample)
-        return answer(context, judge, look, _rates(context, point), point)
+        return answer(context, judge, look, point, *_past(context, point))
 
     return ask
+
+
+def newest(context: Context, max_age_seconds: float, *, tcp_info: bool = False) -> Look:
+    """The newest sample, or a look now; with tcp_info one that holds it."""
+    return snapshot.look(
+        context.directory,
+        context.source,
+        lambda: take_sample(
+            context.proc,
+            context.clock,
+            source=context.source,
+            tcp_info=tcp_info,
+            linger_seconds=context.config.interval_seconds,
+        ),
+        context.clock,
+        boot_id=context.proc.boot_id(),
+        netns_cookie=netns.cookie(),
+        max_age_seconds=max_age_seconds,
+        timeout_seconds=context.timeout_seconds,
+        wants=(lambda sample: sample.tcp_info is not None) if tcp_info else None,
+        interval_seconds=context.config.interval_seconds,
+        retention=context.config.retention,
+        advance=history.judged(context.config),
+    )
 
 
 def filtered(context: Context, judge: Judge, wanted: SocketFilter) -> Answer:
     """A check of a part of the sockets: looked at now, neither stored nor compared with what was before."""
     look = Look(take_filtered(context.proc, context.clock, wanted), False, ())
-    return answer(context, judge, look, _NO_RATES, point_of(look.sample))
+    return answer(context, judge, look, point_of(look.sample), NO_RATES, None)
 
 
-def answer(context: Context, judge: Judge, look: Look, rates: Rates, point: Point) -> Answer:
+def answer(context: Context, judge: Judge, look: Look, point: Point, rates: Rates, outlook: Outlook | None) -> Answer:
     """The judge's view of a look, with what line 1 must say of the look itself."""
     look = look._replace(sample=privacy.shown(look.sample, context.config.privacy))
+    outlook = outlook and privacy.shown_outlook(outlook, context.config.privacy)
     origin = look.sample.origin
     marks = []
     if context.source == "host" and context.proc.has_veth():
@@ -107,23 +122,28 @@ def answer(context: Context, judge: Judge, look: Look, rates: Rates, point: Poin
         marks.append(f"seen by {origin.method}")
     if origin.simulated:
         marks.append("SIMULATED")
-    judged = judge(look, rates, point, None, context.options)
+    judged = judge(look, rates, point, outlook, context.options)
     return Answer(judged, look.sample, snapshot.age_seconds(look.sample, context.clock), look.notices, tuple(marks))
 
 
-_NO_RATES = Rates(0.0, dict.fromkeys(COUNTERS), "first")
+NO_RATES = Rates(0.0, dict.fromkeys(COUNTERS), "first")
 
 
-def _rates(context: Context, point: Point) -> Rates:
-    """An unreadable state is no news: the look has said so."""
-    if "rates" not in context.spec.needs:
-        return _NO_RATES
+def _past(context: Context, point: Point) -> tuple[Rates, Outlook | None]:
+    """What the history adds to the newest sample. An unreadable state is no news: the look has said so."""
+    rates, outlook, needs = NO_RATES, None, context.spec.needs
+    if "rates" not in needs and "outlook" not in needs:
+        return rates, outlook
     rows = int(trends.MAX_SECONDS / context.config.interval_seconds) + 2
     try:
         with Reader(context.directory) as reader:
-            return trends.rates(point, reader.recent(context.source, rows))
+            if "rates" in needs:
+                rates = trends.rates(point, reader.recent(context.source, rows))
+            if "outlook" in needs:
+                outlook = current(reader.outlook(context.source), point, trends.MAX_SECONDS)
     except StoreError:
-        return _NO_RATES
+        pass
+    return rates, outlook
 
 
 def _judged(spec: CheckSpec, ask: Ask, options: Namespace) -> tuple[str, int]:

@@ -70,14 +70,14 @@ def resolve(
     """
     ranges = []
     for level, flag, given in ((0, "-w", warnings), (1, "-c", criticals)):
-        texts = _defaults(spec, level) | _filed(spec, level, config) | _given(spec, flag, given)
+        texts = _defaults(spec, level, config) | _filed(spec, level, config) | _given(spec, flag, given)
         ranges.append({label: Range(text.replace("%", "")) for label, text in texts.items() if text})
     warning, critical = ranges
     return {metric.label: Thresholds(warning.get(metric.label), critical.get(metric.label)) for metric in spec.metrics}
 
 
-def _defaults(spec: CheckSpec, level: int) -> dict[str, str]:
-    bounds = {metric.label: spec.levels(metric.label)[level] for metric in spec.metrics}
+def _defaults(spec: CheckSpec, level: int, config: Config) -> dict[str, str]:
+    bounds = {metric.label: spec.levels(metric.label, config.interval_seconds)[level] for metric in spec.metrics}
     return {label: f"{bound:g}" for label, bound in bounds.items() if bound is not None}
 
 
@@ -125,6 +125,9 @@ def evaluate(spec: CheckSpec, judged: Judged, thresholds: Mapping[str, Threshold
         if value is None or metric.label in judged.too_few:
             continue
         state = thresholds[metric.label].state(value)
+        sure = judged.at_least.get(metric.label)
+        if sure is not None:
+            state = min(state, thresholds[metric.label].state(sure))
         if state != OK:
             words = f"{metric.label} {digits(value, metric.unit)}{metric.unit}"
             phrase = judged.phrases.get(metric.label, Phrase(words))

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from tcptide import levels
 from tcptide.findings import Severity
 from tcptide.model import Finding, Forecast
-from tcptide.text import interval
+from tcptide.saying import time_left
 
 
 class Metric(NamedTuple):
     """One number of the perfdata; label and unit never change their meaning."""
 
     label: str
-    unit: str  # '', '%', 's' or 'B'
+    unit: str  # '', '%', 's', 'ms' or 'B'
     help: str
     minimum: float | None = 0
     maximum: float | None = None
@@ -45,7 +45,7 @@ class CheckSpec(NamedTuple):
     summary: str
     metrics: tuple[Metric, ...]  # the headline first
     options: tuple[Option, ...] = ()
-    needs: tuple[str, ...] = ()  # 'sample', 'rates' (two samples), 'state' (a state directory)
+    needs: tuple[str, ...] = ()  # 'sample', 'rates' (two samples), 'outlook' (history), 'state' (a state directory)
 
     @property
     def key(self) -> str:
@@ -57,9 +57,9 @@ class CheckSpec(NamedTuple):
         """What the first line begins with."""
         return self.key.upper()
 
-    def levels(self, label: str) -> levels.Levels:
-        """The default thresholds of one metric."""
-        return levels.of(self.key, label)
+    def levels(self, label: str, interval_seconds: float = 60.0) -> levels.Levels:
+        """The default thresholds of one metric with such an interval between samples."""
+        return levels.of(self.key, label, interval_seconds)
 
 
 class Phrase(NamedTuple):
@@ -82,13 +82,18 @@ class Judged(NamedTuple):
     phrases: Mapping[str, Phrase] = {}  # by label: how a breach of it is said
     maxima: Mapping[str, float | None] = {}  # by label, where only the sample knows it
     too_few: Collection[str] = ()  # labels whose value rests on too little to raise a state
+    at_least: Mapping[str, float | None] = {}  # by label: what it is at least, chance allowed for; this is what alarms
     details: tuple[str, ...] = ()  # the top lists that explain the numbers
     find: Callable[[Severity], Iterable[Finding]] = lambda severity: ()  # what is wrong, by the thresholds in force
     unknown: str | None = None  # why the headline cannot be known: UNKNOWN, unless something else is worse
 
 
-def ahead(forecast: Forecast | None) -> str:
-    """The part of a phrase that looks ahead; empty without a forecast that says how sure it is."""
-    if forecast is None or forecast.low is None or forecast.high is None:
-        return ""
-    return f", full in {interval(forecast.low, forecast.high)}"
+def seconds(forecast: Forecast | None) -> int | None:
+    """The forecast as a value: whole seconds, as it is no more exact than that."""
+    return None if forecast is None or forecast.seconds is None else round(forecast.seconds)
+
+
+def ahead(forecast: Forecast) -> str:
+    """The part of a phrase that looks ahead; empty without a forecast."""
+    left = time_left(forecast)
+    return f", {left}" if left else ""

@@ -78,17 +78,24 @@ def _run(options: argparse.Namespace) -> int:
 
 def sample(context: Context) -> int:
     """Take a sample and store it, unless a check has just done so."""
-    from tcptide import series, snapshot
+    from tcptide import history, series, snapshot
     from tcptide.kernel import netns
     from tcptide.kernel.procfs import ProcFs
     from tcptide.model import Sample
     from tcptide.sampler import take_sample
 
-    settings, proc = context.config, ProcFs()
+    settings, proc, tcp_info = context.config, ProcFs(), context.options.tcp_info
     source = context.options.source or netns.source_name(proc)
 
     def take() -> Sample:
-        return take_sample(proc, context.clock, source=source, want_processes=settings.privacy.processes)
+        return take_sample(
+            proc,
+            context.clock,
+            source=source,
+            want_processes=settings.privacy.processes,
+            tcp_info=tcp_info,
+            linger_seconds=settings.interval_seconds,
+        )
 
     look = snapshot.look(
         context.directory,
@@ -99,8 +106,10 @@ def sample(context: Context) -> int:
         netns_cookie=netns.cookie(),
         max_age_seconds=min(settings.max_age_seconds, settings.interval_seconds),
         timeout_seconds=TIMEOUT_SECONDS,
+        wants=(lambda found: found.tcp_info is not None) if tcp_info else None,
         interval_seconds=settings.interval_seconds,
         retention=settings.retention,
+        advance=history.judged(settings),
         migrate=True,
     )
     alarm.stop()
@@ -138,16 +147,18 @@ def simulate(context: Context) -> int:
     import json
 
     from tcptide import simulate as simulation
-    from tcptide import simulated_host
+    from tcptide import simulated_host, simulated_roles
 
     options, settings = context.options, context.config
     until = (context.clock.wall() if options.until is None else options.until) // 60 * 60
     since = until - options.days * simulated_host.DAY_SECONDS
     kinds = options.incidents
-    incidents = simulated_host.place(kinds, since, until, options.seed)
+    profile = simulated_roles.profile(options.role, options.seed)
+    incidents = simulated_host.place(kinds, since, until, options.seed, profile)
     if options.labels:
         labels = {
             "seed": options.seed,
+            "role": options.role,
             "since": since,
             "until": until,
             "incidents": [one._asdict() for one in incidents],
@@ -164,7 +175,8 @@ def simulate(context: Context) -> int:
         until=until,
         seed=options.seed,
         incidents=incidents,
-        retention=settings.retention,
+        settings=settings,
+        profile=profile,
     )
     print(f"SIMULATED: {rows} samples of {options.days} days, {len(incidents)} incidents, in {context.directory}")
     return 0
@@ -193,7 +205,12 @@ def _parser() -> _Parser:
     def add(name: str, help: str, *parents: _Parser) -> _Parser:
         return commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.", parents=parents)
 
-    add("sample", "take a sample and store it; for cron, silent while all is well", common, source)
+    sampled = add("sample", "take a sample and store it; for cron, silent while all is well", common, source)
+    sampled.add_argument(
+        "--tcp-info",
+        action="store_true",
+        help="with round-trip times, retransmits and limited times of the ESTABLISHED connections",
+    )
     doctor = add("doctor", "say what works here and what doesn't", common, source)
     doctor.add_argument("--json", action="store_true", help="print the items as JSON")
     add("migrate", "bring the state of an older version up to date", common)
@@ -209,6 +226,13 @@ def _parser() -> _Parser:
         default="all",
         metavar="LIST",
         help="all, none, or a list of leak, flood, port-exhaustion, accept-queue, gap; each comes once a fortnight",
+    )
+    simulated.add_argument(
+        "--role",
+        type=_role,
+        metavar="NAME",
+        help="another machine, of a size that the seed draws: web, api, database, proxy, batch, quiet or mail "
+        "(default: web, of medium size)",
     )
     simulated.add_argument("--labels", metavar="FILE", help="write there what happened when, as JSON")
     return parser
@@ -234,6 +258,14 @@ def _time(text: str) -> float:
         return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, OSError):  # the last two: beyond the year 9999
         raise argparse.ArgumentTypeError(f"{text!r} is not a time") from None
+
+
+def _role(text: str) -> str:
+    from tcptide.simulated_roles import ROLES
+
+    if text not in ROLES:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(ROLES)}")
+    return text
 
 
 def _incidents(text: str) -> list[str]:

@@ -29,6 +29,12 @@ class Privacy(NamedTuple):
     processes: bool = True
 
 
+class Pattern(NamedTuple):
+    """How the history is judged."""
+
+    sensitivity: str = "quiet"  # 'quiet', 'normal' or 'eager'
+
+
 class Config(NamedTuple):
     """What the configuration file says, or the defaults."""
 
@@ -39,8 +45,18 @@ class Config(NamedTuple):
     timeout_seconds: float = 8.0
     retention: Retention = Retention()
     privacy: Privacy = Privacy()
+    pattern: Pattern = Pattern()
     #: (check without 'check_', metric) -> (warning, critical): a range, '' for no threshold, None for the default
     thresholds: Mapping[tuple[str, str], tuple[str | None, str | None]] = {}
+
+    @property
+    def connection_limit(self) -> float | None:
+        """How many connections are too many: where the critical, else the warning, range of `total` ends."""
+        for text in reversed(self.thresholds.get(("tcp_connections", "total"), ())):
+            found = _RANGE.fullmatch(text or "")
+            if found and found["end"] and not found[0].startswith("@"):
+                return float(found["end"])
+        return None
 
 
 class Key(NamedTuple):
@@ -104,10 +120,15 @@ KEYS: tuple[Key, ...] = (
         "remote addresses in every output: whole, as networks (/24, /48), or not at all",
     ),
     Key("privacy.processes", _boolean, "process names are looked up, stored and shown"),
+    Key(
+        "pattern.sensitivity",
+        _one_of("quiet", "normal", "eager"),
+        "how readily a change of the number of connections is named a pattern",
+    ),
 )
 
 _BY_NAME = {key.name: key for key in KEYS}
-_SECTIONS = ("retention", "privacy", "checks")
+_SECTIONS = ("retention", "privacy", "pattern", "checks")
 
 _BARE_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?%?"
 _RANGE = re.compile(rf"@?(?:(?P<start>~|{_BARE_NUMBER})?:)?(?P<end>{_BARE_NUMBER})?")
@@ -171,13 +192,14 @@ def parse(raw: bytes, path: str) -> Config:
         raise ConfigError(f"{path}: {error}") from None
     values: dict[str, Any] = {}
     _read_section(data, "", path, values)
-    for section in ("retention", "privacy"):
+    for section in ("retention", "privacy", "pattern"):
         _read_section(_table(data.get(section, {}), section, path), f"{section}.", path, values)
     return Config(
         path=path,
         **{name: value for name, value in values.items() if "." not in name},
         retention=Retention(**_of_section(values, "retention")),
         privacy=Privacy(**_of_section(values, "privacy")),
+        pattern=Pattern(**_of_section(values, "pattern")),
         thresholds=_thresholds(_table(data.get("checks", {}), "checks", path), path),
     )
 

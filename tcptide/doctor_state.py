@@ -148,7 +148,7 @@ def _samples(patient: Patient, sources: Iterable[str], newest: list[Point]) -> I
     age = patient.clock.boottime() - newest[0].boottime_seconds
     age = age if same_boot else patient.clock.wall() - newest[0].wall_seconds
     text = f"last of {patient.source} {duration(max(0.0, age))} ago"
-    warning, critical = levels.of("tcptide", "sample_age_seconds")
+    warning, critical = levels.of("tcptide", "sample_age_seconds", patient.config.interval_seconds)
     if warning is not None and age > warning:
         problem = critical is not None and age > critical
         yield Item(PROBLEM if problem else NOTE, "samples", text, "`tcptide sample` should run every minute")

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from itertools import chain, islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from tcptide import statefiles, trends
+from tcptide import codec, statefiles, trends
 from tcptide.clock import Clock
-from tcptide.config import Retention
+from tcptide.config import Config, Retention
 from tcptide.model import Origin, Point, Sample, Verdict
 from tcptide.store import DamagedError
 from tcptide.writer import PRUNE_EVERY, Writer
@@ -26,8 +26,29 @@ _DAY_SECONDS = 86400.0
 Result = TypeVar("Result")
 
 
-#: Advances the detector by one history row and gives its verdict. Called in the row's transaction, once for each row.
-Advance = Callable[[Writer, Point], Verdict]
+class Advancing(Protocol):
+    """What judges the history row by row, for the length of a transaction."""
+
+    def row(self, source_id: int, previous: Point | None, row: Point, top: str, sample: Sample) -> Verdict:
+        """Take in the row that was just added after `previous`, its top lists as JSON, and what it was made of."""
+
+    def keep(self) -> None:
+        """Store how far it has got; called before the transaction ends."""
+
+
+#: Begins to judge, in a transaction of the writer.
+Advance = Callable[[Writer], Advancing]
+
+
+def judged(config: Config) -> Advance:
+    """The judgement that every writer of history makes take part."""
+
+    def begin(writer: Writer) -> Advancing:
+        from tcptide.advance import Judging  # only who adds a row pays for loading the detector
+
+        return Judging(writer, config)
+
+    return begin
 
 
 def append(
@@ -40,15 +61,25 @@ def append(
 ) -> bool:
     """Keep a sample as its source's latest, and as a history row if one is due; returns whether it is a row now.
 
-    A row is due when 0.75 of the interval has passed since the last one, or the machine has booted. If it begins
-    another quarter of an hour the quarter of the row before it is rolled up from raw rows. Then, and after every 50
-    rows, a slice of what is older than the retention is deleted. All in one transaction: a row never lacks its
-    verdict, nor a quarter its rollup. Raises StateError, and then nothing of it is kept.
+    A row is due when 0.75 of the interval has passed since the last one, or the machine has booted; until then a look
+    with tcp_info gives that to the last row, if it has none. If a row begins another quarter of an hour the quarter of
+    the row before it is rolled up from raw rows. Then, and after every 50 rows, a slice of what is older than the
+    retention is deleted. All in one transaction: a row never lacks its verdict, nor a quarter its rollup. Raises
+    StateError, and then nothing of it is kept.
     """
     with writer.transaction():
         source_id = writer.source_id(sample.origin)
         writer.replace_latest(source_id, sample)
-        return _add_row(writer, source_id, sample, interval_seconds, retention, advance)
+        previous = writer.last(source_id)
+        if not _due(previous, sample, interval_seconds):
+            if previous and sample.tcp_info and previous.values["unacked"] is None:
+                writer.add_tcp_info(previous, sample)
+            return False
+        judging = advance and advance(writer)
+        _add_row(writer, source_id, previous, sample, interval_seconds, retention, judging)
+        if judging:
+            judging.keep()
+        return True
 
 
 def extend(
@@ -68,29 +99,39 @@ def extend(
     sample = next(iterator, None)
     while sample is not None:
         with writer.transaction():
+            judging = advance and advance(writer)
             for last in islice(chain((sample,), iterator), _BATCH):
-                rows += _add_row(writer, writer.source_id(last.origin), last, interval_seconds, retention, advance)
+                source_id = writer.source_id(last.origin)
+                previous = writer.last(source_id)
+                if _due(previous, last, interval_seconds):
+                    _add_row(writer, source_id, previous, last, interval_seconds, retention, judging)
+                    rows += 1
             writer.replace_latest(writer.source_id(last.origin), last)
+            if judging:
+                judging.keep()
         sample = next(iterator, None)
     return rows
+
+
+def _due(previous: Point | None, sample: Sample, interval_seconds: float) -> bool:
+    if previous is None or previous.boot_id != sample.origin.boot_id:
+        return True
+    return not 0 <= sample.origin.boottime_seconds - previous.boottime_seconds < _DUE_SHARE * interval_seconds
 
 
 def _add_row(
     writer: Writer,
     source_id: int,
+    previous: Point | None,
     sample: Sample,
     interval_seconds: float,
     retention: Retention,
-    advance: Advance | None,
-) -> bool:
-    previous = writer.last(source_id)
-    if previous is not None and previous.boot_id == sample.origin.boot_id:
-        passed = sample.origin.boottime_seconds - previous.boottime_seconds
-        if 0 <= passed < _DUE_SHARE * interval_seconds:
-            return False
-    row = writer.insert(source_id, sample)
-    if advance is not None:
-        writer.set_verdict(row, advance(writer, row))
+    judging: Advancing | None,
+) -> None:
+    top = codec.top_to_json(sample)
+    row = writer.insert(source_id, sample, top)
+    if judging is not None:
+        writer.set_verdict(row, judging.row(source_id, previous, row, top, sample))
     quarter = None if previous is None else trends.quarter_of(previous.wall_seconds)
     ended = quarter is not None and quarter != trends.quarter_of(row.wall_seconds)
     if quarter is not None and ended:
@@ -101,7 +142,6 @@ def _add_row(
         late = row.wall_seconds if previous is None else min(row.wall_seconds, previous.wall_seconds)
         raw, rollups, events = (late - days * _DAY_SECONDS for days in retention)
         writer.prune(raw, rollups, events)
-    return True
 
 
 def write(

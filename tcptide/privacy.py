@@ -1,9 +1,13 @@
 """What of a sample may be shown: `[privacy]` of the configuration holds for every output."""
 
+from collections.abc import Callable
+
+from tcptide import outlook
 from tcptide.config import Privacy
 from tcptide.model import Sample
+from tcptide.outlook import Outlook
+from tcptide.text import network
 
-IPV4_PREFIX, IPV6_PREFIX = 24, 48
 NOT_SHOWN = "*"
 
 
@@ -14,9 +18,9 @@ def shown(sample: Sample, privacy: Privacy) -> Sample:
     """
     if not privacy.processes:
         sample = sample._replace(holders=tuple(holder for holder in sample.holders if holder.kind != "process"))
-    if privacy.remote_addresses == "full":
+    mask = _mask(privacy)
+    if mask is None:
         return sample
-    mask = _network if privacy.remote_addresses == "masked" else lambda address: NOT_SHOWN
     remotes: dict[str, int] = {}
     for address, count in sample.remotes:
         remotes[mask(address)] = remotes.get(mask(address), 0) + count
@@ -28,8 +32,19 @@ def shown(sample: Sample, privacy: Privacy) -> Sample:
     )
 
 
-def _network(address: str) -> str:
-    import ipaddress
+def shown_outlook(found: Outlook, privacy: Privacy) -> Outlook:
+    """The outlook with remote addresses as shown() has them."""
+    mask = _mask(privacy)
+    return outlook.masked(found, mask) if mask else found
 
-    prefix = IPV6_PREFIX if ":" in address else IPV4_PREFIX
-    return str(ipaddress.ip_network(f"{address.partition('%')[0]}/{prefix}", strict=False))
+
+def shown_resource(resource: str, privacy: Privacy) -> str:
+    """The resource with its remote address as shown() has it."""
+    mask = _mask(privacy)
+    return outlook.masked_resource(resource, mask) if mask else resource
+
+
+def _mask(privacy: Privacy) -> Callable[[str], str] | None:
+    if privacy.remote_addresses == "full":
+        return None
+    return network if privacy.remote_addresses == "masked" else lambda address: NOT_SHOWN

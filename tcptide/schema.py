@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from tcptide.series import SERIES
 
-#: 1: the first.
-VERSION = 1
+#: 1: the first. 2: detector.outlook, measured, embryonic_resets.
+VERSION = 2
 
 #: PRAGMA application_id: 'tcpt'.
 APPLICATION_ID = 0x74637074
@@ -87,6 +87,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], str]] = {  # name -> (columns, what fo
             "parameters TEXT NOT NULL",
             "last_sample_id INTEGER NOT NULL",
             "state TEXT NOT NULL",
+            "outlook TEXT",
         ),
         ", PRIMARY KEY(source_id, name))",
     ),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tcptide.model import Holder, Listener, Ports
+from tcptide.model import Holder, Lingering, Listener, Ports, TcpInfo
 
 #: How long a sample's lists get: what a person reads, not what a host has.
 TOP = 20
@@ -21,6 +21,8 @@ class Seen(NamedTuple):
     local_ports: tuple[tuple[int, int], ...] = ()
     remotes: tuple[tuple[str, int], ...] = ()
     holders: tuple[Holder, ...] = ()
+    lingering: tuple[Lingering, ...] = ()
+    tcp_info: TcpInfo | None = None
 
 
 def not_shown(
@@ -30,6 +32,7 @@ def not_shown(
     interrupted: bool = False,
     lacks_cgroups: bool = False,
     lacks_mount: bool = False,
+    lacks_limited: bool = False,
 ) -> tuple[str, ...]:
     """What this kernel or the moment did not show. `release` is the kernel's, as `uname -r` prints it.
 
@@ -45,6 +48,8 @@ def not_shown(
         notes.append("units (needs Linux 5.9 with CONFIG_SOCK_CGROUP_DATA)")
     elif lacks_mount:
         notes.append("units (no cgroup v2 mount)")
+    if lacks_limited:
+        notes.append("limited times of connections (needs Linux 4.10)")
     return tuple(notes)
 
 

@@ -80,6 +80,14 @@ def _tcp_mem_limit(sample: Sample) -> float | None:
     return sample.limits.tcp_mem_pages[2] if sample.limits.tcp_mem_pages else None
 
 
+def _rtt(name: str, index: int, help: str) -> Series:
+    def get(sample: Sample) -> float | None:
+        rtt_ms = sample.tcp_info.rtt_ms if sample.tcp_info else None
+        return rtt_ms[index] if rtt_ms else None
+
+    return Series(name, "gauge", "ms", help, get)
+
+
 SERIES: tuple[Series, ...] = (
     Series("total", "gauge", "", "connections in all states but LISTEN and bound-idle", total_connections),
     Series("total_ipv6", "gauge", "", "the part of total that is IPv6", _total_ipv6),
@@ -122,23 +130,9 @@ SERIES: tuple[Series, ...] = (
     _limit("orphan_limit", "tcp_max_orphans", "", "tcp_max_orphans"),
     _limit("conntrack", "nf_conntrack_count", "", "connections that conntrack holds"),
     _limit("conntrack_limit", "nf_conntrack_max", "", "nf_conntrack_max"),
-    Series(
-        "rtt_p50_ms", "gauge", "ms", "median round-trip time", lambda s: s.tcp_info.rtt_ms[0] if s.tcp_info else None
-    ),
-    Series(
-        "rtt_p95_ms",
-        "gauge",
-        "ms",
-        "95th percentile of round-trip times",
-        lambda s: s.tcp_info.rtt_ms[1] if s.tcp_info else None,
-    ),
-    Series(
-        "rtt_p99_ms",
-        "gauge",
-        "ms",
-        "99th percentile of round-trip times",
-        lambda s: s.tcp_info.rtt_ms[2] if s.tcp_info else None,
-    ),
+    _rtt("rtt_p50_ms", 0, "median round-trip time"),
+    _rtt("rtt_p95_ms", 1, "95th percentile of round-trip times"),
+    _rtt("rtt_p99_ms", 2, "99th percentile of round-trip times"),
     Series(
         "retransmitting_percent",
         "gauge",
@@ -161,6 +155,13 @@ SERIES: tuple[Series, ...] = (
         lambda s: s.tcp_info.sndbuf_limited_percent if s.tcp_info else None,
     ),
     Series(
+        "measured",
+        "gauge",
+        "",
+        "connections that these figures are of: to other hosts, with data sent of late",
+        lambda s: s.tcp_info.connections if s.tcp_info else None,
+    ),
+    Series(
         "unacked",
         "gauge",
         "",
@@ -170,6 +171,7 @@ SERIES: tuple[Series, ...] = (
     _counter("active_opens", "Tcp.ActiveOpens", "connections opened by this side"),
     _counter("passive_opens", "Tcp.PassiveOpens", "connections opened by the other side"),
     _counter("attempt_fails", "Tcp.AttemptFails", "opens that failed: refused, timed out, half-open"),
+    _counter("embryonic_resets", "TcpExt.EmbryonicRsts", "half-open connections that the other side broke off"),
     _counter("estab_resets", "Tcp.EstabResets", "connections that ended by reset"),
     _counter("in_segs", "Tcp.InSegs", "segments received"),
     _counter("out_segs", "Tcp.OutSegs", "segments sent"),
@@ -192,6 +194,11 @@ SERIES: tuple[Series, ...] = (
 )
 
 NAMES: tuple[str, ...] = tuple(series.name for series in SERIES)
+#: Those that only a look with tcp_info has.
+TCP_INFO = (
+    *("rtt_p50_ms", "rtt_p95_ms", "rtt_p99_ms"),
+    *("retransmitting_percent", "rwnd_limited_percent", "sndbuf_limited_percent", "unacked", "measured"),
+)
 COUNTERS: tuple[str, ...] = tuple(series.name for series in SERIES if series.kind == "counter")
 BY_NAME = {series.name: series for series in SERIES}
 

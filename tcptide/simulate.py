@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from tcptide import history, statefiles
 from tcptide.clock import Clock
-from tcptide.config import Retention
+from tcptide.config import Config
 from tcptide.model import Sample
 from tcptide.schema import QUARTER_SECONDS
 from tcptide.simulated_host import DAY_SECONDS, Host, Incident
+from tcptide.simulated_profile import DEFAULT, Profile
 from tcptide.statefiles import StateError
 from tcptide.writer import Writer
 
@@ -36,15 +37,16 @@ def simulate(
     until: float,
     seed: int,
     incidents: Sequence[Incident],
-    retention: Retention,
+    settings: Config,
+    profile: Profile = DEFAULT,
 ) -> int:
     """Write the history of a simulated host into an empty state; returns how many samples were written.
 
-    Rows older than retention.raw_days would not be kept, so there the step is coarse. Raises StateError, also for a
-    state that holds anything already; what was written before an error is kept.
+    Rows older than the retention's raw_days would not be kept, so there the step is coarse. Raises StateError, also for
+    a state that holds anything already; what was written before an error is kept.
     """
-    host = Host(seed, since - _UP_SECONDS, incidents)
-    kept_since = (until - retention.raw_days * DAY_SECONDS) // QUARTER_SECONDS * QUARTER_SECONDS
+    host = Host(seed, since - _UP_SECONDS, incidents, profile)
+    kept_since = (until - settings.retention.raw_days * DAY_SECONDS) // QUARTER_SECONDS * QUARTER_SECONDS
     turn = max(since, kept_since)
     # The coarse part ends with the first sample of the fine one: that is what rolls its last quarter up.
     coarse = since + (turn - since) % COARSE_SECONDS
@@ -55,6 +57,12 @@ def simulate(
             held = "a simulated history" if sources[0].simulated else "real samples"
             raise StateError(directory, f"holds {held}; a simulation needs a state of its own, see --state-dir")
         return sum(
-            history.extend(writer, samples(host, begin, end, step), interval_seconds=step, retention=retention)
+            history.extend(
+                writer,
+                samples(host, begin, end, step),
+                interval_seconds=step,
+                retention=settings.retention,
+                advance=history.judged(settings._replace(interval_seconds=step)),
+            )
             for begin, end, step in parts
         )

@@ -9,14 +9,15 @@ a StateError, 'PATH: REASON'.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from tcptide import codec, schema, statefiles
+from tcptide import codec, outlook, schema, statefiles
 from tcptide.errors import StoreError
 from tcptide.model import Event, Point, Rollup, Sample, Source, Standing
+from tcptide.outlook import Outlook
 from tcptide.series import NAMES
 from tcptide.statefiles import DATABASE, StateError
 
@@ -33,9 +34,10 @@ __all__ = [
 _BUSY_SECONDS = 1.0
 
 POINT = f"id, wall, boottime, boot_id, netns_cookie, {', '.join(NAMES)}"
+#: The name of the row of `detector` that holds what the history says.
+DETECTOR = "lookout"
 SOURCE = "source_id = (SELECT id FROM source WHERE name = ?)"
 _NUMBERS = {int, float, type(None)}
-_ROLLUP = f"quarter, samples, covered_seconds, {', '.join(NAMES)}"
 
 
 def as_points(rows: Iterable[Any]) -> list[Point]:
@@ -172,19 +174,30 @@ class Reader(AbstractContextManager["Reader"]):
         query = f"SELECT wall, top FROM sample WHERE {SOURCE} AND wall >= ? AND wall < ? ORDER BY id"
         return [(wall, codec.top_from_json(top)) for wall, top in self._rows(query, source, since_wall, until_wall)]
 
-    def rollups(self, source: str, statistic: str, since_wall: float, until_wall: float) -> list[Rollup]:
+    def outlook(self, source: str) -> Outlook | None:
+        """What the history says as of its newest row; None if nothing that this version of the program understands."""
+        rows = self._rows(f"SELECT outlook FROM detector WHERE {SOURCE} AND name = ?", source, DETECTOR)
+        try:
+            return outlook.from_json(rows[0][0]) if rows and rows[0][0] else None
+        except StoreError:
+            return None
+
+    def rollups(
+        self, source: str, statistic: str, since_wall: float, until_wall: float, names: Sequence[str] = NAMES
+    ) -> list[Rollup]:
         """One statistic ('min', 'mean', 'max', 'p95') of the quarters that begin in the time, oldest first.
 
-        The quarter of the newest row isn't among them: it is unfinished, trends.roll_up makes it from points().
+        names: the Series that the values are to have. The quarter of the newest row isn't among them: it is unfinished,
+        trends.roll_up makes it from points().
         """
         query = (
-            f"SELECT {_ROLLUP} FROM rollup WHERE {SOURCE} AND statistic = ?"
+            f"SELECT quarter, samples, covered_seconds, {', '.join(names)} FROM rollup WHERE {SOURCE} AND statistic = ?"
             " AND quarter >= ? AND quarter < ? ORDER BY quarter"
         )
         since, until = since_wall / schema.QUARTER_SECONDS, until_wall / schema.QUARTER_SECONDS
         rows = self._rows(query, source, statistic, since, until)
         return [
-            Rollup(statistic, quarter, samples, covered, dict(zip(NAMES, values, strict=True)))
+            Rollup(statistic, quarter, samples, covered, dict(zip(names, values, strict=True)))
             for quarter, samples, covered, *values in rows
         ]
 

@@ -50,3 +50,16 @@ def interval(low: float, high: float) -> str:
     size, unit = next(((size, unit) for size, unit in _UNITS if high >= 2 * size), _UNITS[-1])
     ends = f"{low / size:.0f}", f"{high / size:.0f}"
     return f"{ends[0]} {unit}" if ends[0] == ends[1] else f"{ends[0]}-{ends[1]} {unit}"
+
+
+def within(low: float, high: float | None) -> str:
+    """An interval whose upper end may not be known: `8-20 min`, `2 h at the earliest`."""
+    return f"{duration(low)} at the earliest" if high is None else interval(low, high)
+
+
+def network(address: str) -> str:
+    """The network of an address, /24 or /48: `203.0.113.0/24`, `2001:db8:7::/48`."""
+    import ipaddress
+
+    prefix = 48 if ":" in address else 24
+    return str(ipaddress.ip_network(f"{address.partition('%')[0]}/{prefix}", strict=False))

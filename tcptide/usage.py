@@ -3,10 +3,13 @@
 None: a part of it was not seen, or there is nothing to take a share of.
 """
 
+from math import sqrt
 from typing import NamedTuple
 
 from tcptide import levels
 from tcptide.model import Listener, Rates, Sample
+
+_DEVIATIONS = 3.0  # a minute in a thousand is chance; a fleet has half a million of them a day
 
 
 class Share(NamedTuple):
@@ -59,11 +62,14 @@ def opened_per_second(rates: Rates) -> float | None:
 
 
 def failed_opens(rates: Rates) -> Share | None:
-    """Opens that were refused, timed out or broke off half-open, of all opens; per second.
+    """Opens that were refused or timed out, of all opens; per second.
 
-    The kernel doesn't tell which side a failure was on (Tcp.AttemptFails), so both sides' opens are the whole.
+    The kernel doesn't tell which side a failure was on (Tcp.AttemptFails), so both sides' opens are the whole. What the
+    other side broke off half-open is none: load balancers check a service that way, by the second.
     """
-    return share(rates.per_second.get("attempt_fails"), opened_per_second(rates))
+    failed, broken_off = rates.per_second.get("attempt_fails"), rates.per_second.get("embryonic_resets")
+    known = None if failed is None else max(0.0, failed - (broken_off or 0.0))
+    return share(known, opened_per_second(rates))
 
 
 def retransmits(rates: Rates) -> Share | None:
@@ -81,6 +87,19 @@ def retransmitted_data(rates: Rates) -> Share | None:
 def enough(of: Share | None, rates: Rates, minimum: float) -> bool:
     """Whether so much happened between the two samples that its share says something."""
     return of is not None and of.whole * rates.seconds >= minimum - 0.5  # a count that came back from a rate
+
+
+def at_least(of: Share | None, rates: Rates, together: float = 1.0) -> float | None:
+    """The percentage that a share is at least, chance allowed for: Wilson's lower bound, three standard deviations.
+
+    together: so many of what is counted come at once, and are one event to chance.
+    """
+    if of is None:
+        return None
+    number = of.whole * rates.seconds / together
+    part, sure = of.percent / 100, _DEVIATIONS**2 / number
+    middle, spread = part + sure / 2, sqrt(part * (1 - part) * sure + sure**2 / 4)
+    return 100 * max(0.0, middle - spread) / (1 + sure)
 
 
 def long_queues(sample: Sample, rates: Rates) -> tuple[Listener, ...]:

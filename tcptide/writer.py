@@ -10,9 +10,9 @@ from typing import Self
 
 from tcptide import codec, schema, statefiles
 from tcptide.model import Origin, Point, Rollup, Sample, Verdict
-from tcptide.series import NAMES, point_of
+from tcptide.series import NAMES, TCP_INFO, point_of
 from tcptide.statefiles import DATABASE, JOURNAL, StateError
-from tcptide.store import POINT, Reader, as_points, connect, errors
+from tcptide.store import DETECTOR, POINT, Reader, as_points, connect, errors
 
 #: Rows of each kind that one prune deletes at most: six times what a quarter of an hour adds, so it catches up, and a
 #: clock that is wrong for an hour costs little.
@@ -126,8 +126,8 @@ class Writer(Reader):
         found = as_points(rows)
         return found[0] if found else None
 
-    def insert(self, source_id: int, sample: Sample) -> Point:
-        """Add a history row."""
+    def insert(self, source_id: int, sample: Sample, top: str) -> Point:
+        """Add a history row; top: codec.top_to_json of the sample."""
         origin, row = sample.origin, point_of(sample)
         with errors(self.directory):
             cursor = self._connection.execute(
@@ -141,16 +141,49 @@ class Writer(Reader):
                     origin.dump_seconds,
                     origin.method,
                     "\n".join(origin.unseen) or None,
-                    codec.top_to_json(sample),
+                    top,
                     *row.values.values(),
                 ),
             )
         return row._replace(id=cursor.lastrowid)
 
+    def add_tcp_info(self, row: Point, sample: Sample) -> None:
+        """Give a history row the numbers of a later look with tcp_info."""
+        values, columns = point_of(sample).values, ", ".join(f"{name} = ?" for name in TCP_INFO)
+        self._rows(f"UPDATE sample SET {columns} WHERE id = ?", *(values[name] for name in TCP_INFO), row.id)
+
     def set_verdict(self, row: Point, verdict: Verdict) -> None:
         """Keep the detector's verdict on a history row."""
         query = "UPDATE sample SET pattern = ?, expected = ?, pattern_since = ? WHERE id = ?"
         self._rows(query, verdict.pattern, verdict.expected, verdict.since, row.id)
+
+    def before_row(self, source_id: int, row: Point, number: int) -> list[tuple[Point, str]]:
+        """The history rows before one, oldest first, with their top lists as JSON."""
+        query = f"SELECT {POINT}, top FROM sample WHERE source_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
+        rows = reversed(self._rows(query, source_id, row.id, number))
+        return [(point, top) for *columns, top in rows for point in as_points([columns])]
+
+    def detector(self, source_id: int) -> tuple[str, str, int, str] | None:
+        """What put_detector() has kept: version, parameters, the id of the last row, state."""
+        query = "SELECT version, parameters, last_sample_id, state FROM detector WHERE source_id = ? AND name = ?"
+        rows = self._rows(query, source_id, DETECTOR)
+        return rows[0] if rows else None
+
+    def put_detector(
+        self, source_id: int, version: str, parameters: str, row_id: int | None, state: str, outlook: str
+    ) -> None:
+        """Keep how far the detector has got, and what it says of the row that it has got to."""
+        self._rows(
+            "INSERT OR REPLACE INTO detector(source_id, name, version, parameters, last_sample_id, state, outlook)"
+            " VALUES(?, ?, ?, ?, ?, ?, ?)",
+            source_id,
+            DETECTOR,
+            version,
+            parameters,
+            row_id,
+            state,
+            outlook,
+        )
 
     def around_quarter(self, source_id: int, quarter: int) -> list[Point]:
         """The rows of a quarter, the one before and the one after, in the order they were stored."""

@@ -1,0 +1,136 @@
+"""What the number of connections is doing: leaks, floods, outages, lasting changes, and what they run into."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tcptide import outlook as history
+from tcptide import saying
+from tcptide.history_findings import of_outlook
+from tcptide.model import Forecast, Look, Point, Rates
+from tcptide.outlook import ALARMS, REACH_SECONDS, Outlook
+
+from . import spec
+from .frame import Context, run, sampled
+from .output import Answer
+from .ranges import CRITICAL, OK, WARNING
+from .spec import CheckSpec, Judged, Metric, Option, Phrase
+
+#: A limit that a leak reaches within this time is CRITICAL, within a day WARNING; once half of it is used.
+URGENT_SECONDS = 7200.0
+USED_SHARE = 0.5
+
+NO_FORECAST = "no forecast: nothing that has a limit grows"
+
+_STATES = {"warning": WARNING, "critical": CRITICAL}
+
+
+def _alerts(text: str) -> list[tuple[str, int]]:
+    """The patterns to alert on, with the state that each gives."""
+    alerts = []
+    for part in text.split(","):
+        name, given, state = part.partition("=")
+        if name not in (*ALARMS, "all"):
+            raise ValueError(f"{name!r} is none of {', '.join(ALARMS)}, all")
+        if given and state not in _STATES:
+            raise ValueError(f"{state!r} is neither warning nor critical")
+        alerts += [(each, _STATES[state or "warning"]) for each in (ALARMS if name == "all" else (name,))]
+    return alerts
+
+
+def _whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= 10**9):
+        raise ValueError(f"{text!r} is not a number of connections")
+    return int(text)
+
+
+SPEC = CheckSpec(
+    name="check_tcp_pattern",
+    summary="What the number of connections is doing, by the history: normal, periodic, spike, level_shift, "
+    "rapid_increase, rapid_decrease or slow_leak, or insufficient_data. A pattern is named and OK, but for a leak that "
+    "has used half of a limit and reaches all of it within a day (WARNING) or two hours (CRITICAL).",
+    metrics=(
+        Metric("severity", "", "0 nothing, 1 a pattern is named, 2 it is worth a warning, 3 it is critical", 0, 3),
+        Metric("total", "", "connections in all states but LISTEN and bound-idle"),
+        Metric("expected", "", "connections that the history makes expect"),
+        Metric("deviation", "", "how many there are more than expected; negative: fewer", None),
+        Metric("exhaustion_seconds", "s", "time until the nearest limit is reached, where a forecast is known"),
+    ),
+    options=(
+        Option(
+            ("--alert-on",),
+            f"WARNING, or with =critical CRITICAL, while there is such a pattern: {', '.join(ALARMS)} or all; a list "
+            "with commas, or repeated",
+            "PATTERN[=STATE]",
+            _alerts,
+            repeatable=True,
+        ),
+        Option(
+            ("--limit",),
+            "how many connections are too many, for the forecast (default: the threshold of tcp_connections for total "
+            "in the configuration file, if any)",
+            "CONNECTIONS",
+            _whole_number,
+        ),
+    ),
+    needs=("sample", "outlook"),
+)
+
+
+def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, options: Namespace) -> Judged:
+    """Patterns are for people to know; only a leak with its end in sight, or what was asked for, is worth a state."""
+    total = point.values["total"]
+    if outlook is None:
+        return Judged(Phrase(""), {"total": total}, unknown="no history yet that could show a pattern")
+    ahead = history.forecasts(outlook, point, {"connections": options.limit} if options.limit else {})
+    soonest = ahead[0][0] if ahead else None
+    expected = outlook.verdict.expected
+    number = Phrase(saying.connections(total, outlook))
+    phrase = Phrase(saying.pattern(outlook), f" ({number})", saying.whose(outlook), _soon(soonest))
+    return Judged(
+        summary=phrase,
+        values={
+            "severity": _severity(outlook, ahead, options.alert_on) if outlook.alarm else 0,
+            "total": total,
+            "expected": expected,
+            "deviation": None if total is None or expected is None else total - expected,
+            "exhaustion_seconds": spec.seconds(soonest),
+        },
+        phrases=dict.fromkeys(("severity", "exhaustion_seconds"), phrase)
+        | dict.fromkeys(("total", "expected", "deviation"), number),
+        details=(saying.sentence(soonest, saying.limit(soonest.resource)) if soonest else NO_FORECAST,),
+        find=lambda severity: of_outlook(outlook, look.sample),
+    )
+
+
+def _severity(
+    outlook: Outlook, ahead: Sequence[tuple[Forecast, float]], alerts: Sequence[Sequence[tuple[str, int]]]
+) -> int:
+    """1 for a pattern, and what the worst state that it is worth adds to that."""
+    pattern = outlook.verdict.pattern
+    states = [OK, *(state for each in alerts for name, state in each if name == pattern)]
+    if pattern == "slow_leak":
+        times = [one.seconds for one, used_share in ahead if one.seconds is not None and used_share >= USED_SHARE]
+        states += [WARNING for seconds in times if seconds < REACH_SECONDS]
+        states += [CRITICAL for seconds in times if seconds < URGENT_SECONDS]
+    return 1 + max(states)
+
+
+def _soon(soonest: Forecast | None) -> str:
+    """A limit that is farther away than a day has its line below."""
+    if soonest is None or soonest.seconds is None or soonest.seconds >= REACH_SECONDS:
+        return ""
+    return f", {saying.reach(soonest)}"
+
+
+def _ask(context: Context, max_age_seconds: float) -> Answer:
+    """The configuration may know how many connections are too many."""
+    options = context.options
+    if options.limit is None:
+        options = Namespace(**{**vars(options), "limit": context.config.connection_limit})
+    return sampled(judge)(context._replace(options=options), max_age_seconds)
+
+
+def main() -> NoReturn:
+    """The executable."""
+    run(SPEC, _ask)

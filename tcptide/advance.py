@@ -1,0 +1,122 @@
+"""The history's judgement in an append: verdict, outlook, state and events of each row, in the row's transaction."""
+
+import json
+import zlib
+from typing import NamedTuple
+
+from tcptide import codec, outlook, privacy, saying
+from tcptide.config import Config
+from tcptide.errors import StoreError, TcptideError
+from tcptide.findings import TOPICS, find
+from tcptide.history_findings import of_outlook
+from tcptide.lookout import VERSION, Change, Lookout
+from tcptide.model import Finding, Forecast, Point, Rates, Sample, Verdict
+from tcptide.observation import Observation, observe
+from tcptide.outlook import Outlook
+from tcptide.statefiles import StateError
+from tcptide.writer import Writer
+
+#: How many rows are judged again when there is no state to go on from: a day and an hour at a row a minute.
+REPLAYED_ROWS = 1500
+
+_NO_RATES = Rates(0.0, {}, "first")
+_NO_TOP = codec.Top((), (), (), (), (), (), ())
+
+
+class _Reached(NamedTuple):
+    """How far a source's judgement has got."""
+
+    row: Point
+    lookout: Lookout
+    outlook: Outlook
+
+
+class Judging:
+    """history.Advancing: goes on from the stored state, or from the last rows where there is none that fits."""
+
+    def __init__(self, writer: Writer, config: Config) -> None:
+        self._writer = writer
+        self._interval, self._sensitivity = config.interval_seconds, config.pattern.sensitivity
+        self._privacy = config.privacy
+        limit = config.connection_limit
+        self._limits = {} if limit is None else {"connections": limit}
+        self._reached: dict[int, _Reached] = {}  # by source
+
+    def row(self, source_id: int, previous: Point | None, row: Point, top: str, sample: Sample) -> Verdict:
+        """Take in the row that was just added after `previous`; its verdict. Adds its events.
+
+        A fault in here is a StateError: it may cost the row, never the answer of the check that adds it.
+        """
+        try:
+            known = self._reached.get(source_id)
+            lookout = known.lookout if known else self._loaded(source_id, previous) or self._replayed(source_id, row)
+            found = lookout.step(self._observed(row, top))
+            for change in lookout.changes:
+                self._add_event(source_id, row, change, found, sample)
+        except TcptideError:
+            raise
+        except Exception as error:
+            raise StateError(self._writer.directory, f"the history cannot be judged: {error!r}") from error
+        self._reached[source_id] = _Reached(row, lookout, found)
+        return found.verdict
+
+    def keep(self) -> None:
+        """Store state and outlook of each source's last row."""
+        for source_id, (row, lookout, found) in self._reached.items():
+            state = json.dumps(lookout.dump(), separators=(",", ":"))
+            kept = f"{_checksum(state)}{state}"
+            self._writer.put_detector(source_id, VERSION, self._parameters, row.id, kept, outlook.to_json(found))
+
+    @property
+    def _parameters(self) -> str:
+        return f"{self._sensitivity}, {self._interval:g} s"
+
+    def _loaded(self, source_id: int, previous: Point | None) -> Lookout | None:
+        """Where it has got to with the row before, if that is what the state holds, whole and of this version."""
+        kept = self._writer.detector(source_id)
+        if kept is None or previous is None or kept[:3] != (VERSION, self._parameters, previous.id):
+            return None
+        checksum, state = kept[3][:8], kept[3][8:]
+        if checksum != _checksum(state):
+            return None
+        try:
+            return Lookout.load(self._interval, self._sensitivity, json.loads(state))
+        except ValueError:
+            return None
+
+    def _replayed(self, source_id: int, row: Point) -> Lookout:
+        lookout = Lookout(self._interval, self._sensitivity)
+        for point, top in self._writer.before_row(source_id, row, REPLAYED_ROWS):
+            lookout.step(self._observed(point, top))
+        return lookout
+
+    def _observed(self, row: Point, top: str) -> Observation:
+        try:
+            return observe(row, codec.top_from_json(top), self._limits)
+        except StoreError:  # damaged: what the row's numbers say is still worth having
+            return observe(row, _NO_TOP, self._limits)
+
+    def _add_event(self, source_id: int, row: Point, change: Change, found: Outlook, sample: Sample) -> None:
+        """What became or ceased to be the case; with addresses as they may be shown, since events are."""
+        ahead, sample = change.forecast, privacy.shown(sample, self._privacy)
+        if ahead is None:
+            found = privacy.shown_outlook(found, self._privacy)
+            kind, name, before, now = "pattern", "pattern", change.before is not None, found.alarm
+            finding, message = next(iter(of_outlook(found, sample)), None), saying.change(found, change.before)
+        else:
+            ahead = ahead._replace(resource=privacy.shown_resource(ahead.resource, self._privacy))
+            kind, name, before, now = "forecast", ahead.resource, ahead.seconds is None, ahead.seconds is not None
+            finding, message = _of_limit(ahead, sample), saying.reach(ahead)
+        code, data = (finding.code, json.dumps(finding._asdict())) if finding else (None, None)
+        self._writer.add_event(source_id, row.wall_seconds, name, kind, int(before), int(now), code, message, data)
+
+
+def _of_limit(ahead: Forecast, sample: Sample) -> Finding | None:
+    """What there is to be said of a limit that comes into reach."""
+    topic = ahead.resource if ahead.resource in TOPICS else "ports"
+    found = find(sample, _NO_RATES, (topic,), lambda check, metric, value: 1, (ahead,))
+    return next((finding for finding in found if "full_in" in finding.values), None)
+
+
+def _checksum(state: str) -> str:
+    return f"{zlib.crc32(state.encode()):08x}"

@@ -1,0 +1,151 @@
+"""Whether connections are clearly worse off than they usually are on this host: pure, from rollups and rows.
+
+What is usual is the median quarter of an hour of the last seven days. The newest day is left out of it, so that what
+goes wrong does not become usual while it does; after a day it has. Robust statistics (the median, the median absolute
+deviation, the quarter that one in fifty exceeds) so that a bad hour last week changes nothing.
+
+Round-trip times count as worse when the median and the 95th percentile both are. When connections to farther places
+become more the median alone jumps, by any factor, and nothing is wrong.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import NamedTuple
+
+from tcptide import levels
+from tcptide.model import Point, Rollup
+from tcptide.schema import QUARTER_SECONDS
+
+DAYS = 7
+_DAY_QUARTERS = 86400 // QUARTER_SECONDS
+
+#: How far back rollups are needed: the seven days and the one that is left out.
+HISTORY_SECONDS = (DAYS + 1) * 86400.0
+
+#: Four hours: with less there is no usual.
+MINIMUM_QUARTERS = 16
+
+#: Rows with tcp_info that must all show it, besides the newest look, and how old they may be.
+CONFIRMED_ROWS = 3
+CONFIRMED_SECONDS = 3600.0
+
+#: After a boot connections are young, and their round-trip times are of handshakes.
+QUIET_SECONDS = 600.0
+
+_MEDIAN, _TAIL, _RETRANSMITTING, _CONNECTIONS = "rtt_p50_ms", "rtt_p95_ms", "retransmitting_percent", "measured"
+
+#: The Series that this needs.
+NAMES = (_MEDIAN, _TAIL, _RETRANSMITTING, _CONNECTIONS)
+
+_RTT_FACTOR, _RTT_MS, _RETRANSMITTING_POINTS = 2.0, 20.0, 5.0
+_DEVIATIONS = 5.0
+_HIGH, _HIGH_FACTOR = 0.98, 1.25
+_DEVIATION_OF_MEDIAN = 1.4826  # from a median absolute deviation to a standard one
+
+
+class Usual(NamedTuple):
+    """What a statistic was in the quarters of an hour of the last days."""
+
+    value: float  # the median
+    chance: float  # up to here it is chance
+    young: bool  # of less than a day, so the night or the busy hour may be missing
+
+
+class Degradation(NamedTuple):
+    """A clear change for the worse, confirmed."""
+
+    kind: str  # 'rtt' or 'retransmitting'
+    now: Mapping[str, float]  # by Series
+    usual: Mapping[str, float]
+
+
+class Quality(NamedTuple):
+    """How the connections fare against what is usual."""
+
+    usual: Mapping[str, float]  # by Series; empty when nothing is known
+    degradations: tuple[Degradation, ...]
+    missing: str | None  # why nothing can be said: 'history' or 'connections'
+
+
+UNKNOWN = Quality({}, (), "history")
+
+
+def usual_at(wall_seconds: float, quarters: Sequence[Rollup]) -> Mapping[str, Usual]:
+    """What is usual at a time, by Series, from the means of the quarters before it; empty with too short a history."""
+    now = int(wall_seconds // QUARTER_SECONDS)
+    return {name: found for name in NAMES[:3] if (found := _usual(name, now, quarters))}
+
+
+def compare(newest: Point, rows: Sequence[Point], usual: Mapping[str, Usual]) -> Quality:
+    """Hold the newest look against what is usual.
+
+    rows: the last hour's, oldest first; those without tcp_info are passed over. A change counts when the newest look
+    and the last three rows with tcp_info of this boot all show it.
+    """
+    if not usual:
+        return UNKNOWN
+    known = {name: one.value for name, one in usual.items()}
+    shown = _shown(newest)
+    if shown is None:
+        return Quality(known, (), "connections")
+    rows = [row for row in rows if row.boot_id == newest.boot_id and row.values[_CONNECTIONS] is not None]
+    rows = [row for row in rows if 0 < newest.boottime_seconds - row.boottime_seconds <= CONFIRMED_SECONDS]
+    before = [_shown(row) for row in rows[-CONFIRMED_ROWS:]]
+    if len(before) < CONFIRMED_ROWS or rows[-CONFIRMED_ROWS].boottime_seconds < QUIET_SECONDS:
+        return Quality(known, (), None)
+    worse = []
+    for kind, names, is_worse in (("rtt", NAMES[:2], _slower), ("retransmitting", NAMES[2:3], _retransmits_more)):
+        if all(each is not None and is_worse(each, usual) for each in (shown, *before)):
+            now = {name: shown[name] for name in names}
+            worse.append(Degradation(kind, now, {name: known[name] for name in names}))
+    return Quality(known, tuple(worse), None)
+
+
+def _usual(name: str, now: int, quarters: Sequence[Rollup]) -> Usual | None:
+    known = [
+        (each.quarter, value)
+        for each in quarters
+        if (value := each.values[name]) is not None and (each.values[_CONNECTIONS] or 0.0) >= levels.MINIMUM_MEASURED
+    ]
+    if not known:
+        return None
+    left_out = min(_DAY_QUARTERS, max(4, (now - known[0][0]) // 4))
+    last = now - left_out
+    chosen = [(quarter, value) for quarter, value in known if last - DAYS * _DAY_QUARTERS <= quarter < last]
+    if len(chosen) < MINIMUM_QUARTERS:
+        return None
+    values = [value for _, value in chosen]
+    middle, high = _quantile(values, 0.5), _quantile(values, _HIGH)
+    deviation = _DEVIATION_OF_MEDIAN * _quantile([abs(value - middle) for value in values], 0.5)
+    young = chosen[-1][0] - chosen[0][0] < _DAY_QUARTERS - 1
+    return Usual(middle, max(middle + _DEVIATIONS * deviation, _HIGH_FACTOR * high), young)
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    """By nearest rank."""
+    return sorted(values)[ceil(share * len(values)) - 1]
+
+
+def _shown(point: Point) -> dict[str, float] | None:
+    """The statistics of a look at enough connections."""
+    values = {name: value for name in NAMES if (value := point.values[name]) is not None}
+    return values if values.get(_CONNECTIONS, 0.0) >= levels.MINIMUM_MEASURED else None
+
+
+def _slower(shown: Mapping[str, float], usual: Mapping[str, Usual]) -> bool:
+    if not {_MEDIAN, _TAIL} <= shown.keys() & usual.keys():
+        return False
+    middle, tail = usual[_MEDIAN], usual[_TAIL]
+    caution = 2.0 if middle.young else 1.0
+    more, tail_more = shown[_MEDIAN] - middle.value, shown[_TAIL] - tail.value
+    large = more >= caution * max(_RTT_MS, (_RTT_FACTOR - 1) * middle.value)
+    return large and shown[_MEDIAN] > middle.chance and shown[_TAIL] > tail.chance and tail_more >= more / 2
+
+
+def _retransmits_more(shown: Mapping[str, float], usual: Mapping[str, Usual]) -> bool:
+    if _RETRANSMITTING not in shown.keys() & usual.keys():
+        return False
+    percent, before = shown[_RETRANSMITTING], usual[_RETRANSMITTING]
+    caution = 2.0 if before.young else 1.0
+    enough = percent / 100 * shown[_CONNECTIONS] >= levels.MINIMUM_RETRANSMITTING
+    return enough and percent > before.chance and percent - before.value >= caution * _RETRANSMITTING_POINTS

@@ -1,0 +1,114 @@
+"""How what can run out is growing: connections, conntrack, TIME_WAIT, and ports towards the fullest destinations."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from tcptide.forecast import Tracker, Trend, forecast
+from tcptide.leaks import SlowLeak
+from tcptide.model import Forecast
+from tcptide.observation import Observation, Settled
+from tcptide.outlook import REACH_SECONDS, RESOURCES
+
+#: What has a limit is watched from this fill on; connections, whose limit only a check may know, always.
+WATCHED_SHARE = 0.01
+
+_OF_THE_HOST = tuple(name for name, _, _ in RESOURCES)
+_LEAKING = ("connections", "conntrack")  # the series that a leak of connections is part of
+_DESTINATIONS = 8  # at most; five are in a row's top list
+_FORGOTTEN_ROWS = 60  # a destination that so many rows in turn have not shown
+
+_NEAR = "near"
+_NEAR_ROWS = 3  # that a limit has to be in reach before it is said
+_FAR_ROWS = 10  # and out of reach
+_FAR = 1.5  # times the reach: what is near stays so until here
+_SURE = 2.0  # times the reach: what comes near will be full by then, four times out of five
+
+
+class _Watched:
+    """One resource."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker = tracker
+        self.boottime_seconds: float | None = None  # of the last row of this boot that showed it
+        self.missed_rows = 0  # since then
+        self.reach = Settled()
+
+
+class Resources:
+    """What can run out, row by row."""
+
+    def __init__(self, interval_seconds: float) -> None:
+        self._interval = interval_seconds
+        self._watched: dict[str, _Watched] = {}
+
+    def update(self, seen: Observation, restarted: bool, leak: SlowLeak | None) -> tuple[Trend, ...]:
+        """Take in a row; what grows of what it shows, in its order.
+
+        restarted: another boot or namespace. leak: what leaks of the connections, and so of conntrack's.
+        """
+        for name, one in self._watched.items():
+            one.boottime_seconds = None if restarted else one.boottime_seconds
+            one.missed_rows = 0 if name in seen.used else one.missed_rows + 1
+        trends = []
+        for name, used in seen.used.items():
+            known = self._watched.get(name)
+            if known is None:
+                if name != "connections" and used < WATCHED_SHARE * seen.limits.get(name, math.inf):
+                    continue
+                known = self._watched[name] = _Watched(Tracker(self._interval))
+            last, known.boottime_seconds = known.boottime_seconds, seen.boottime_seconds
+            elapsed = None if last is None else seen.boottime_seconds - last
+            known.tracker.update(
+                seen.wall_seconds,
+                used,
+                elapsed_seconds=elapsed,
+                restarted=last is None,
+                leak=leak if name in _LEAKING else None,
+            )
+            trend = known.tracker.trend(name)
+            if trend is not None:
+                trends.append(trend)
+        self._forget()
+        return tuple(trends)
+
+    def reach(self, seen: Observation, trends: tuple[Trend, ...]) -> Iterator[Forecast]:
+        """The forecast of what comes into reach with this row; without seconds, of what no longer is."""
+        ahead = {one.resource: one for one in trends}
+        for name, one in self._watched.items():
+            found = forecast(ahead.get(name), name, seen.limits.get(name), seen.wall_seconds)
+            near = _near(found, bool(one.reach.case))
+            if one.reach.see(_NEAR if near else "", _NEAR_ROWS if near else _FAR_ROWS):
+                yield found if near else found._replace(seconds=None)
+
+    def dump(self) -> dict[str, Any]:
+        """What load() goes on from, JSON-ready."""
+        return {
+            name: [one.boottime_seconds, one.missed_rows, one.reach.dump(), one.tracker.dump()]
+            for name, one in self._watched.items()
+        }
+
+    @classmethod
+    def load(cls, interval_seconds: float, dumped: Any) -> "Resources":
+        """Raises ValueError or TypeError for what isn't a dump."""
+        resources = cls(interval_seconds)
+        for name, (boottime_seconds, missed_rows, reach, tracker) in dict(dumped).items():
+            one = resources._watched[name] = _Watched(Tracker.load(interval_seconds, tracker))
+            one.boottime_seconds, one.missed_rows, one.reach = boottime_seconds, missed_rows, Settled(*reach)
+        return resources
+
+    def _forget(self) -> None:
+        """Drop destinations that have long been out of sight, and the longest so when there are too many."""
+        destinations = [name for name in self._watched if name not in _OF_THE_HOST]
+        destinations.sort(key=lambda name: self._watched[name].missed_rows)
+        for place, name in enumerate(destinations):
+            if place >= _DESTINATIONS or self._watched[name].missed_rows > _FORGOTTEN_ROWS:
+                del self._watched[name]
+
+
+def _near(found: Forecast, was_near: bool) -> bool:
+    if found.seconds is None:
+        return False
+    if was_near:
+        return found.seconds <= _FAR * REACH_SECONDS
+    return found.seconds <= REACH_SECONDS and found.high is not None and found.high <= _SURE * REACH_SECONDS
