@@ -54,7 +54,7 @@ class Canvas:
         )
         self._canvas = FigureCanvasAgg(self.figure)
         self.width = width = size.width - left - right
-        height = size.height - top - bottom
+        self.height = height = size.height - top - bottom
         self.axes: Axes = self.figure.add_axes(
             (left / size.width, bottom / size.height, width / size.width, height / size.height),
             facecolor=LIGHT["surface"],
@@ -69,9 +69,12 @@ class Canvas:
         where = (x / self.size.width, y / self.size.height)
         self.figure.text(*where, text, color=LIGHT[role], fontsize=points(FONT_PIXELS), parse_math=False, **how)
 
-    def heading(self, unit: str, simulated: bool) -> None:
-        """The line above the axes: the unit, and SIMULATED on the picture's face, since it can leave its page."""
-        above = self.size.height - self.top + 14
+    def heading(self, unit: str, simulated: bool, lane: int = 0) -> None:
+        """The line above the axes: the unit, and SIMULATED on the picture's face, since it can leave its page.
+
+        lane: CSS pixels to leave free between.
+        """
+        above = self.size.height - self.top + lane + 14
         self.text(6, above, unit)
         if simulated:
             self.text(self.size.width - RIGHT, above, "SIMULATED", "close_wait", ha="right", weight="bold")
@@ -105,50 +108,55 @@ class TimeChart:
         marks: Sequence[float],
         rows: int,
         simulated: bool,
+        lane: int = 0,
+        until: float = 0.0,
     ) -> None:
+        """lane: CSS pixels over the axes for what is drawn there. until: how far the axis goes beyond the history."""
         self._blocks, self._size, self._zone = blocks, size, zone
         labels = [words.count(mark) for mark in marks]
-        self._canvas = Canvas(size, left=14 + 7 * max(map(len, labels)), top=32 + 17 * rows)
-        self._axes = axes = self._canvas.axes
-        self._range = (min(history.since, blocks.edges[0]), max(history.until, blocks.edges[-1]))
-        axes.set_xlim(*self._range)
+        self._canvas = Canvas(size, left=14 + 7 * max(map(len, labels)), top=32 + 17 * rows + lane)
+        self.axes = axes = self._canvas.axes
+        self.height = self._canvas.height  # of the axes, CSS pixels
+        self.range = (min(history.since, blocks.edges[0]), max(history.until, blocks.edges[-1], until))
+        self.pixels_per_second = self._canvas.width / (self.range[1] - self.range[0])
+        axes.set_xlim(*self.range)
         axes.set_ylim(0, marks[-1] * 1.01)
         axes.set_yticks(marks, labels)
         axes.grid(axis="y", color=LIGHT["grid"], linewidth=points(1))
         ticks = self._ticks(min(size.ticks, len(blocks.mean) + 1))
         axes.set_xticks([wall for wall, _ in ticks], [label for _, label in ticks])
         axes.tick_params(axis="x", length=points(4), color=LIGHT["muted"])
-        self._canvas.heading(unit, simulated)
+        self._canvas.heading(unit, simulated, lane)
         self._gaps(history)
         self._restarts(history)
 
     def _ticks(self, most: int) -> list[tuple[float, str]]:
         """Without those at the right end whose label would be cut."""
-        begin, end = self._range
-        pixels = self._canvas.width / (end - begin)
+        begin, end = self.range
+        pixels = self.pixels_per_second
         ticks = times.ticks(begin, end, self._zone, most)
         return [(wall, text) for wall, text in ticks if (end - wall) * pixels + RIGHT >= 3.6 * len(text)]
 
     def _gaps(self, history: History) -> None:
-        whole = self._range[1] - self._range[0]
+        whole = self.range[1] - self.range[0]
         for gap in history.gaps:
-            self._axes.axvspan(gap.since, gap.until, color=LIGHT["gap"], linewidth=0, zorder=0.5)
+            self.axes.axvspan(gap.since, gap.until, color=LIGHT["gap"], linewidth=0, zorder=0.5)
             if gap.seconds / whole * self._size.width > 90:
                 self._note((gap.since + gap.until) / 2, 0.5, "no samples")
 
     def _restarts(self, history: History) -> None:
         for restart in history.restarts:
-            self._axes.axvline(restart.wall_seconds, color=LIGHT["muted"], linewidth=points(1), linestyle=(0, (2, 3)))
+            self.axes.axvline(restart.wall_seconds, color=LIGHT["muted"], linewidth=points(1), linestyle=(0, (2, 3)))
             label = {"boot": "reboot", "namespace": "new namespace"}.get(restart.kind, "restart")
             self._note(restart.wall_seconds, 0.94, label)
 
     def _note(self, wall: float, height: float, text: str) -> None:
         """Words inside the axes, kept from running over its ends."""
-        across = (wall - self._range[0]) / (self._range[1] - self._range[0])
+        across = (wall - self.range[0]) / (self.range[1] - self.range[0])
         side = "left" if across < 0.15 else "right" if across > 0.85 else "center"
-        self._axes.text(
+        self.axes.text(
             *(wall, height, text),
-            transform=self._axes.get_xaxis_transform(),
+            transform=self.axes.get_xaxis_transform(),
             color=LIGHT["muted"],
             fontsize=points(FONT_PIXELS - 1),
             ha=side,
@@ -176,24 +184,24 @@ class TimeChart:
     def flags(self, where: np.ndarray, label: str, role: str = "close_wait") -> None:
         """A mark at the top of the axes over each block where something happened."""
         if where.any():
-            self._scatter(np.where(where, self._axes.get_ylim()[1] * 0.97, np.nan), role, "v", label)
+            self._scatter(np.where(where, self.axes.get_ylim()[1] * 0.97, np.nan), role, "v", label)
 
     def _scatter(self, values: np.ndarray, role: str, marker: str, label: str | None = None) -> None:
         middles = (self._blocks.edges[:-1] + self._blocks.edges[1:]) / 2
         size = points(6) ** 2
-        self._axes.scatter(middles, values, size, LIGHT[role], marker=marker, linewidths=0, zorder=3, label=label)
+        self.axes.scatter(middles, values, size, LIGHT[role], marker=marker, linewidths=0, zorder=3, label=label)
 
     def _stairs(self, values: np.ndarray, base: np.ndarray | float | None, **style: Any) -> None:
         """Axes.stairs() would look for the ends of the axes in each step, at several times the cost of drawing."""
         patch = StepPatch(values, self._blocks.edges, baseline=base, joinstyle="round", **style)  # type: ignore[arg-type]
-        self._axes.add_artist(patch)
+        self.axes.add_artist(patch)
 
     def level(self, height: float, label: str = "", role: str = "close_wait") -> None:
         """A limit: a dashed line, with a name if the axis does not say enough."""
-        self._axes.axhline(height, color=LIGHT[role], linewidth=points(1), linestyle=(0, (5, 3)), zorder=2)
-        self._axes.text(
+        self.axes.axhline(height, color=LIGHT[role], linewidth=points(1), linestyle=(0, (5, 3)), zorder=2)
+        self.axes.text(
             *(0.995, height, label),
-            transform=self._axes.get_yaxis_transform(),
+            transform=self.axes.get_yaxis_transform(),
             color=LIGHT[role],
             fontsize=points(FONT_PIXELS - 1),
             ha="right",
@@ -203,7 +211,7 @@ class TimeChart:
 
     def image(self, columns: int) -> Image:
         """The finished picture, with a legend of so many columns above the axes if anything has a name."""
-        handles, labels = self._axes.get_legend_handles_labels()
+        handles, labels = self.axes.get_legend_handles_labels()
         if labels:
             self._canvas.figure.legend(
                 *(handles, labels),

@@ -1,19 +1,23 @@
 """The pictures of the report: what each shows, how to read it, and its finding in one sentence."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 import numpy as np
 
 from tcptide import levels
 from tcptide.model import NOT_CONNECTIONS, Sample
+from tcptide.saying import sentence, time_left
 
-from . import words
+from . import lane, patterns, words
+from .ahead import Ahead
 from .chart import NARROW, WIDE, Image, Size, TimeChart, bars, marks
 from .figures import Measured, column, usage
-from .frames import Blocks, History
+from .frames import EXPECTED, Blocks, History
 from .limits import Limits
+from .patterns import Marked
+from .picture import Line, Picture
 
 #: Layers of the stack from the bottom, neighbours of different lightness: name, colour, series. What is no layer, or
 #: too thin for one, is 'other'.
@@ -29,30 +33,6 @@ THIN = 0.01  # of the highest total
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture with the words that belong to it."""
-
-    name: str
-    title: str
-    finding: str  # what is to be seen in it, in one sentence
-    how: str  # how to read it, if that isn't plain
-    narrow: Image
-    wide: Image | None = None
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a chart, perhaps with a surface under it up to the highest of each block."""
-
-    label: str
-    name: str  # of the series
-    role: str
-    dashes: Sequence[float] = ()
-    under: str | None = None
-    factor: float = 1
-
-
-@dataclass(frozen=True)
 class Charts:
     """What all pictures of a report have in common."""
 
@@ -62,6 +42,8 @@ class Charts:
     simulated: bool
     limits: Limits
     now: str  # what the last numbers are called
+    patterns: Sequence[Marked] = ()
+    ahead: Ahead | None = None  # of the destination that is fullest now
 
     @property
     def resolution(self) -> str:
@@ -101,10 +83,14 @@ class Charts:
             layers.append(("other", "other", rest))
 
         averaged = bool(self.blocks.seconds or self.history.rollups_until)
+        expected = mean[EXPECTED].to_numpy()
+        expects = bool(np.isfinite(expected).any())
+        top = max(total.highest or 0, float(np.nanmax(expected)) if expects else 0)
 
         def draw(size: Size, columns: int) -> Image:
-            entries = len(layers) + averaged
-            chart = self._chart(size, "connections", marks(total.highest or 0), -(-entries // columns))
+            rows = -(-(len(layers) + averaged + expects) // columns)
+            chart = self._chart(size, "connections", marks(top), rows, lane.HEIGHT if self.patterns else 0)
+            lane.draw_patterns(chart, self.patterns)
             base = 0 * rest
             for name, role, values in layers:
                 chart.area(base + values, role, name, base)
@@ -113,8 +99,11 @@ class Charts:
                 chart.line(self.blocks.highest["total"].to_numpy(), "text", "highest total", width=0.9)
             else:
                 chart.marks(base, "text")
+            if expects:
+                chart.line(expected, "text", "expected", (4, 2), width=1)
             return chart.image(columns)
 
+        how = "The bars and bands are the patterns of the list above, by their numbers." if self.patterns else ""
         means = {name: np.nanmean(values) for name, _, values in layers}
         most = max(means, key=lambda name: means[name], default=None)
         leading = f"; {most} is {words.percent(100 * means[most] / total.mean)} of them" if most and total.mean else ""
@@ -122,9 +111,10 @@ class Charts:
             "states",
             "Connections by state",
             f"{words.counted(total.mean, 'connection')} on average{leading}; the most were {self._highest(total)}.",
-            "",
+            how,
             draw(NARROW, 3),
             draw(WIDE, 9),
+            patterns.sentence(self.patterns, self.zone),
         )
 
     def time_wait(self) -> Picture | None:
@@ -158,11 +148,33 @@ class Charts:
         return self._picture(
             ("ports", "Ephemeral ports used", "percent of the range"),
             lines,
-            f"The fullest destination took at most {self._highest(worst, words.percent)}{long}.",
-            f"Above {levels.KNEE_PERCENT:g}% each connect() there gets slow; at 100% it fails.",
+            f"The fullest destination took at most {self._highest(worst, words.percent)}{long}.{self._full()}",
+            f"Above {levels.KNEE_PERCENT:g}% each connect() there gets slow; at 100% it fails.{self._cone_words()}",
             [(limit, "") for limit in limits],
             axis=(0, *limits, 100),
+            ahead=self.ahead,
         )
+
+    def way_to_limit(self) -> Picture:
+        """The same close up, where all of the history would be too long to show what is to come."""
+        picture = self.ports()
+        if picture is None or self.ahead is None:
+            raise ValueError("there is nothing to draw")
+        told = sentence(self.ahead.forecast)
+        return replace(
+            picture,
+            name="ports-ahead",
+            title="Ephemeral ports: the way to the last",
+            finding=f"{told[0].upper()}{told[1:]}.",
+        )
+
+    def _full(self) -> str:
+        left = time_left(self.ahead.forecast) if self.ahead else ""
+        return f" The one that is fullest now: {left}." if left else ""
+
+    def _cone_words(self) -> str:
+        cone = self.ahead and self.ahead.cone
+        return " The cone holds what is to come with 80% probability, if it goes on like this." if cone else ""
 
     def rare_states(self) -> Picture | None:
         """The states that sockets only pass through while all is well."""
@@ -227,6 +239,7 @@ class Charts:
         limits: Sequence[tuple[float, str]] = (),
         axis: Sequence[float] | None = None,
         flags: str | None = None,
+        ahead: Ahead | None = None,
     ) -> Picture | None:
         name, title, unit = names
         if self.history.values[[line.name for line in lines]].isna().all(axis=None):
@@ -235,7 +248,9 @@ class Charts:
         if axis is None:
             tops = [highest[line.name].max() * line.factor for line in lines] + [limit for limit, _ in limits]
             axis = marks(float(np.nanmax([0, *tops])))
-        chart = self._chart(NARROW, unit, axis, rows=1)
+        cone, now = ahead.cone if ahead else (), self.history.until
+        columns = 2 if cone else 3
+        chart = self._chart(NARROW, unit, axis, 2 if cone else 1, until=lane.end(cone, self.history.since, now))
         for line in lines:
             if line.under:
                 chart.area(highest[line.name].to_numpy() * line.factor, line.under)
@@ -243,13 +258,23 @@ class Charts:
             chart.line(mean[line.name].to_numpy() * line.factor, line.role, line.label, line.dashes)
         for limit, label in limits:
             chart.level(limit, label)
+        if cone:
+            lane.draw_cone(chart, cone, now)
         if flags:
             chart.flags(highest[flags].to_numpy() > 0, "overflows")
-        return Picture(name, title, finding, how, chart.image(3))
+        return Picture(name, title, finding, how, chart.image(columns))
 
-    def _chart(self, size: Size, unit: str, axis: Sequence[float], rows: int) -> TimeChart:
+    def _chart(
+        self, size: Size, unit: str, axis: Sequence[float], rows: int, over: int = 0, until: float = 0.0
+    ) -> TimeChart:
         return TimeChart(
-            *(size, self.history, self.blocks, self.zone), unit=unit, marks=axis, rows=rows, simulated=self.simulated
+            *(size, self.history, self.blocks, self.zone),
+            unit=unit,
+            marks=axis,
+            rows=rows,
+            simulated=self.simulated,
+            lane=over,
+            until=until,
         )
 
     def _highest(self, measured: Measured, say: Callable[[float | None], str] = words.count) -> str:

@@ -3,17 +3,22 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from tcptide.model import Point, Rollup
+from tcptide.model import Point, Rollup, Verdict
 from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import COUNTERS, NAMES
 from tcptide.trends import GAP_INTERVALS, MAX_SECONDS
 
 MOST_BLOCKS = 600  # a picture's width has room for about so many
 BLOCK_SECONDS = tuple(60 * minutes for minutes in (3, 5, 10, 15, 20, 30, 60, 120, 180, 360, 720, 1440))
+
+
+#: A column beside those of the Series: how many connections the detector expected.
+EXPECTED = "expected"
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,9 @@ class History:
 
     since: float
     until: float
-    values: pd.DataFrame  # index: wall clock seconds, ascending; a column a Series, counters as per-second rates
+    values: (
+        pd.DataFrame
+    )  # index: wall clock seconds, ascending; a column a Series (counters as per-second rates), and EXPECTED
     highest: pd.DataFrame  # the same of the highest in each row; for a point it is `values`
     begins: np.ndarray  # wall clock seconds of each row; of a point both are its moment
     ends: np.ndarray
@@ -87,10 +94,12 @@ def history(
     until: float,
     interval_seconds: float,
     rollups: Sequence[tuple[Rollup, Rollup]] = (),
+    verdicts: Mapping[int, Verdict] = MappingProxyType({}),
 ) -> History:
     """The table of the points, which come in the order in which they were stored.
 
     rollups: mean and maximum of each quarter that has no points any more, all older than the points.
+    verdicts: on points, by their ids.
     """
     wall = np.array([point.wall_seconds for point in points])
     values = _table([point.values for point in points])
@@ -102,6 +111,8 @@ def history(
     increments = values[counters].diff().where(together, axis=0)
     increments = increments.where(increments >= 0)
     values[counters] = increments.div(elapsed, axis=0).where(elapsed <= MAX_SECONDS, axis=0)
+    judged = (verdicts.get(point.id or 0) for point in points)
+    values[EXPECTED] = np.array([one.expected if one else None for one in judged], dtype=float)
     values.index = pd.Index(wall, name="wall_seconds")
     values = values.sort_index(kind="stable")
 

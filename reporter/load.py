@@ -1,17 +1,21 @@
 """What a report needs from the state, read at once and with the configuration's privacy already applied."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from tcptide import privacy, trends
+from tcptide import outlook, privacy, trends
 from tcptide.codec import Top
-from tcptide.config import Privacy
+from tcptide.config import Config
 from tcptide.errors import ConfigError, NoDataError, StoreError
-from tcptide.model import Destination, Listener, Point, Rates, Rollup, Sample, Source
+from tcptide.model import Destination, Event, Listener, Point, Rates, Rollup, Sample, Source, Verdict
+from tcptide.outlook import Outlook
 from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import point_of
-from tcptide.store import Reader, StateError
+from tcptide.store import SOURCE, Reader, StateError
+
+from .ahead import Ahead, ahead
+from .masking import own_addresses, shown_destination, shown_event
 
 DEFAULT_SECONDS = 86400.0
 DEFAULT_SOURCE = "host"
@@ -32,10 +36,35 @@ class Loaded:
     rates: Rates  # of `newest`
     fullest_destination: Destination | None  # when the ports towards one were used most
     fullest_listener: Listener | None
+    verdicts: Mapping[int, Verdict] = field(default_factory=dict)  # by the point's id
+    events: Sequence[Event] = ()  # of the period, in the order in which they were stored
+    outlook: Outlook | None = None  # as of `newest`
+    ahead: tuple[Ahead, ...] = ()  # likewise
+
+
+class _State(Reader):
+    """The state, with what was said of each row when it was stored."""
+
+    def verdicts(self, source: str, since_wall: float, until_wall: float) -> dict[int, Verdict]:
+        """The verdicts of the rows that points() gives, by id; rows that were never judged have none."""
+        query = (
+            f"SELECT id, pattern, pattern_since, expected FROM sample WHERE {SOURCE}"  # noqa: S608 - made of constants
+            " AND wall >= ? AND wall < ? AND typeof(pattern) = 'text'"
+        )
+        rows = self._rows(query, source, since_wall, until_wall)
+        return {
+            id: Verdict(pattern, _number(since), _number(expected), None, None, None)
+            for id, pattern, since, expected in rows
+        }
+
+
+def _number(stored: object) -> float | None:
+    """SQLite takes text for a number: then it is lost."""
+    return float(stored) if isinstance(stored, int | float) else None
 
 
 def load(
-    directory: str, name: str | None, since: float | None, until: float | None, shown: Privacy, now: float
+    directory: str, name: str | None, since: float | None, until: float | None, settings: Config, now: float
 ) -> Loaded:
     """The period from `since` to `until`, both inclusive; by default the last 24 hours of what there is.
 
@@ -45,7 +74,8 @@ def load(
     Raises StoreError where the state can't be read, NoDataError where it has nothing for the period, ConfigError for a
     source that it does not know.
     """
-    with Reader(directory) as reader:
+    shown = settings.privacy
+    with _State(directory) as reader:
         source = _source(directory, reader.sources(), name)
         last = reader.recent(source.name, RATE_POINTS)
         latest = reader.latest(source.name)
@@ -69,8 +99,12 @@ def load(
         newest = latest if latest and begin <= latest.origin.wall_seconds <= end else None
         destinations = _at_peak(reader, source.name, points, rollups, "worst_destination")
         listeners = _at_peak(reader, source.name, points, rollups, "worst_listener")
+        verdicts = reader.verdicts(source.name, begin, math.nextafter(end, math.inf))
+        events = reader.events(source.name, begin, math.nextafter(end, math.inf))
+        found = outlook.current(reader.outlook(source.name), point_of(newest), trends.MAX_SECONDS) if newest else None
     destination = destinations.destinations[0] if destinations and destinations.destinations else None
     listener = listeners.listeners[0] if listeners and listeners.listeners else None
+    own = own_addresses(latest) if latest else set()
     begins = [float(mean.quarter * QUARTER_SECONDS) for mean, _ in rollups]
     first = min([*begins, *(point.wall_seconds for point in points)])
     if since is not None and older is not None:
@@ -86,9 +120,18 @@ def load(
         rollups,
         privacy.shown(newest, shown) if newest else None,
         rates,
-        _shown(destination, latest, shown),
+        shown_destination(destination, latest, shown) if destination and latest and latest.ports else None,
         listener,
+        verdicts,
+        [shown_event(event, shown, own) for event in events],
+        privacy.shown_outlook(found, shown) if found else None,
+        ahead(newest, found, _limits(settings), shown) if newest else (),
     )
+
+
+def _limits(settings: Config) -> dict[str, float]:
+    """Those that no sample knows."""
+    return {} if settings.connection_limit is None else {"connections": settings.connection_limit}
 
 
 def _with_rollups(
@@ -141,12 +184,3 @@ def _at_peak(
     except StoreError:
         return None
     return tops[0][1] if tops else None
-
-
-def _shown(destination: Destination | None, sample: Sample | None, shown: Privacy) -> Destination | None:
-    """Privacy is applied to whole samples: the destination as one of `sample`."""
-    if destination is None or sample is None or sample.ports is None:
-        return None
-    holding = sample._replace(ports=sample.ports._replace(worst=(destination,)))
-    ports = privacy.shown(holding, shown).ports
-    return ports.worst[0] if ports else None

@@ -4,33 +4,29 @@ import base64
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 from tcptide import __version__, advice, findings, trends
-from tcptide.model import Finding, Sample
+from tcptide.history_findings import of_outlook
+from tcptide.model import Finding, Sample, Verdict
 from tcptide.series import COUNTERS
 
-from . import charts, figures, frames, seen, tables, words
+from . import ahead, charts, events, figures, forecasts, frames, lane, patterns, seen, tables, words
 from .frames import History
 from .limits import Limits
 from .load import Loaded
 from .palette import COLOURS
+from .picture import Picture
+from .quality import Moment, Quality, Span, moment, quality, span
 
 TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "templates")
 
 SEVERITIES = ("note", "warning", "critical")
-GAPS_SHOWN = 8
 FEW_POINTS = 15
-RESTARTS = {
-    "boot": "the host booted",
-    "namespace": "the network namespace was made anew",
-    "counters": "the kernel's counters went back",
-}
 
 #: What no terminal, browser or mail program shall act on: control characters, those that turn the direction of text,
 #: and the lone surrogates that undecodable bytes become.
@@ -48,38 +44,6 @@ class Attention:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A time for people and for programs."""
-
-    text: str
-    machine: str
-
-
-@dataclass(frozen=True)
-class Span:
-    """A part of the period."""
-
-    since: Moment
-    until: Moment
-    length: str
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How much was seen, and how."""
-
-    samples: str  # how many, and how far apart
-    coverage: str
-    covered_percent: float | None
-    gaps: list[Span]
-    more_gaps: int
-    restarts: list[tuple[Moment, str]]
-    looked: list[str]
-    unseen: list[str]
-    never: list[str]  # series without a single value
-
-
-@dataclass(frozen=True)
 class Page:
     """Everything that the template shows."""
 
@@ -92,11 +56,17 @@ class Page:
     stale: str  # how old the newest sample was, if that is more than it should be
     now: list[Attention] | None  # None: there is no newest sample in the period to judge
     newest: Moment | None
+    judged_by_history: bool  # too, not only by the newest sample
     seen: list[Attention]
     nothing_seen: str  # what that nothing was seen means
     lacking: list[str]  # what a report over such samples can't say
+    pattern: patterns.Now | None  # None: nothing was ever said of one
+    forecasts: tables.Table | None  # None: there is no newest sample in the period to look ahead from
+    patterns: list[tuple[str, str, str]]  # name, when, what grew; in the order of their numbers in the picture
+    more_patterns: int  # that are too short for the list
+    events: tables.Table
     figures: list[figures.Figure]
-    pictures: list[charts.Picture]
+    pictures: list[Picture]
     resolution: str  # how to read the pictures
     states: tables.Table
     tops: list[tables.Table]
@@ -108,9 +78,13 @@ class Page:
 
 def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: float, limits: Limits) -> Page:
     """The page's data. `made_wall`: when it is made, wall clock seconds."""
-    history = frames.history(loaded.points, loaded.since, loaded.until, interval_seconds, loaded.rollups)
+    history = frames.history(
+        loaded.points, loaded.since, loaded.until, interval_seconds, loaded.rollups, loaded.verdicts
+    )
     newest = loaded.newest
-    pictures, resolution = _pictures(history, loaded, zone, limits)
+    marked = patterns.marked(history, loaded.points, loaded.verdicts, loaded.events)
+    listed = [one for one in marked if one.number]
+    pictures, resolution = _pictures(history, loaded, zone, limits, marked)
     age = made_wall - history.ends[-1]
     over = seen.seen(history, loaded, zone, limits)
     single = history.since == history.until
@@ -118,26 +92,43 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         hostname=loaded.source.hostname,
         source=loaded.source.name,
         simulated=loaded.source.simulated,
-        period=_span(history.since, history.until, zone),
+        period=span(history.since, history.until, zone),
         length="a single sample" if single else words.duration(history.until - history.since),
         zone=str(zone),
         stale=words.duration(age) if newest and age > trends.GAP_INTERVALS * history.spacing_seconds else "",
-        now=[_attention(finding) for finding in findings.find(newest, loaded.rates, severity=limits.severity)]
-        if newest
-        else None,
-        newest=_moment(newest.origin.wall_seconds, zone) if newest else None,
+        now=[_attention(finding) for finding in _findings(loaded, newest, limits)] if newest else None,
+        newest=moment(newest.origin.wall_seconds, zone) if newest else None,
+        judged_by_history=loaded.outlook is not None,
         seen=[Attention(SEVERITIES[one.severity], one.what, one.evidence) for one in over],
         nothing_seen=_nothing_seen(history),
         lacking=list(_lacking(history, loaded, zone)),
+        pattern=patterns.now(loaded.outlook, _last_verdict(loaded), marked, zone),
+        forecasts=forecasts.table(loaded.ahead, newest.origin.wall_seconds, zone) if newest else None,
+        patterns=[(one.name, patterns.between(one.since, one.until, zone), one.what) for one in listed],
+        more_patterns=len(marked) - len(listed),
+        events=events.table(loaded.events, zone),
         figures=figures.Figures(history, loaded, zone, limits, _now(loaded)).all(),
         pictures=pictures,
         resolution=resolution,
         states=tables.states(history, newest, zone),
         tops=tables.tops(newest) if newest else [],
-        quality=_quality(history, newest, zone),
+        quality=quality(history, newest, zone),
         limits=limits.words,
-        made=_moment(made_wall, zone),
+        made=moment(made_wall, zone),
     )
+
+
+def _findings(loaded: Loaded, newest: Sample, limits: Limits) -> list[Finding]:
+    """Of the newest sample and of what the history says, the worst first."""
+    forecasts = ahead.told(loaded.ahead, newest)
+    found = findings.find(newest, loaded.rates, severity=limits.severity, forecasts=forecasts)
+    by_history = of_outlook(loaded.outlook, newest) if loaded.outlook else ()
+    return sorted([*found, *by_history], key=lambda finding: -finding.severity)
+
+
+def _last_verdict(loaded: Loaded) -> Verdict | None:
+    last = loaded.points[-1].id if loaded.points else None
+    return loaded.verdicts.get(last or 0)
 
 
 def render(page: Page) -> str:
@@ -173,14 +164,6 @@ def _style() -> Markup:
     return Markup(colours + "\n" + sheet)  # noqa: S704 - the program's own files
 
 
-def _moment(wall: float, zone: tzinfo) -> Moment:
-    return Moment(words.full_stamp(wall, zone), words.machine_stamp(wall, zone))
-
-
-def _span(since: float, until: float, zone: tzinfo) -> Span:
-    return Span(_moment(since, zone), _moment(until, zone), words.duration(until - since))
-
-
 def _attention(finding: Finding) -> Attention:
     return Attention(SEVERITIES[finding.severity], *advice.render(finding))
 
@@ -208,57 +191,33 @@ def _lacking(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[str]:
         yield f"There are only {number} samples so far: means and maxima say little yet."
 
 
-def _pictures(history: History, loaded: Loaded, zone: tzinfo, limits: Limits) -> tuple[list[charts.Picture], str]:
+def _pictures(
+    history: History, loaded: Loaded, zone: tzinfo, limits: Limits, marked: list[patterns.Marked]
+) -> tuple[list[Picture], str]:
     """The pictures, and how to read them all."""
     simulated = loaded.source.simulated
     if loaded.newest and len(history.values) == 1:
-        moment = charts.states_now(loaded.newest, simulated)
-        return ([moment], "") if moment else ([], "There was no connection at that moment: nothing to draw.")
-    every = charts.Charts(history, frames.blocks(history), zone, simulated, limits, _now(loaded))
+        drawing = charts.states_now(loaded.newest, simulated)
+        return ([drawing], "") if drawing else ([], "There was no connection at that moment: nothing to draw.")
+    fullest = next((one for one in loaded.ahead if one.cone), None)
+    near = None if fullest is None else lane.near(fullest.cone, history)
+    drawn = fullest if fullest is None or near is None else replace(fullest, cone=())
+    blocks = frames.blocks(history)
+    every = charts.Charts(history, blocks, zone, simulated, limits, _now(loaded), marked, drawn)
+    pictures = every.all()
+    if fullest and near is not None:
+        close = frames.history(
+            [point for point in loaded.points if point.wall_seconds >= near],
+            *(near, history.until, history.spacing_seconds),
+        )
+        pictures.insert(
+            [one.name for one in pictures].index("ports") + 1,
+            replace(every, history=close, blocks=frames.blocks(close), ahead=fullest).way_to_limit(),
+        )
     gaps = " Where there were no samples the picture is grey and empty." if history.gaps else ""
-    return every.all(), every.resolution + gaps
+    return pictures, every.resolution + gaps
 
 
 def _now(loaded: Loaded) -> str:
     """What the last numbers of a period are: the newest that there are, or not."""
     return "now" if loaded.newest else "at the end"
-
-
-def _quality(history: History, newest: Sample | None, zone: tzinfo) -> Quality:
-    longest = sorted(history.gaps, key=lambda gap: -gap.seconds)[:GAPS_SHOWN]
-    covered = None if history.coverage is None else 100 * history.coverage
-    return Quality(
-        samples=_samples(history),
-        coverage="a single moment" if covered is None else f"{words.percent(covered)} of the period",
-        covered_percent=covered,
-        gaps=[_span(gap.since, gap.until, zone) for gap in sorted(longest, key=lambda gap: gap.since)],
-        more_gaps=len(history.gaps) - len(longest),
-        restarts=[(_moment(restart.wall_seconds, zone), RESTARTS[restart.kind]) for restart in history.restarts],
-        looked=list(_looked(newest)) if newest else [],
-        unseen=list(newest.origin.unseen) if newest else [],
-        never=list(history.never),
-    )
-
-
-def _samples(history: History) -> str:
-    """`1,440, usually 1 min apart`."""
-    walls = np.sort(history.begins[history.begins == history.ends])
-    quarters = len(history.begins) - len(walls)
-    told = f"{len(walls):,}"
-    if len(walls) > 1:
-        usual = words.duration(float(np.median(np.diff(walls))))
-        told += f", {'usually ' * (len(walls) > 2)}{usual} apart"
-    if not quarters:
-        return told
-    rolled = f"{words.counted(quarters, 'quarter')} of an hour"
-    return f"{told}; before them {rolled}" if len(walls) else rolled
-
-
-def _looked(sample: Sample) -> Iterator[str]:
-    origin = sample.origin
-    yield {
-        "sock_diag": "the kernel's own socket table (sock_diag)",
-        "psutil": "psutil and /proc/net/tcp, the slower way with less detail: sock_diag could not be had",
-    }.get(origin.method, origin.method)
-    yield "with the privilege to name the processes of all users" if origin.privileged else "without privileges"
-    yield f"{words.duration(origin.dump_seconds)} for the walk"

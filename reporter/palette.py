@@ -32,6 +32,8 @@ COLOURS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "fin_wait": ("#96cb96", "#b4e0ad"),
         "other": ("#8b93a0", "#737d8c"),
         "tint": ("#cfe0f1", "#22405f"),
+        "band": ("#f4ecd8", "#34301f"),
+        "cone": ("#e9d7c9", "#4a3328"),
     }
 )
 
@@ -39,7 +41,7 @@ LIGHT: Mapping[str, str] = MappingProxyType({role: light for role, (light, _) in
 DARK: Mapping[str, str] = MappingProxyType({role: dark for role, (_, dark) in COLOURS.items()})
 
 _BLENDS = 12  # steps from the surface to a colour: more than these the eye does not tell apart at an edge
-_FAINT = ("grid", "gap", "tint")  # so near to the surface that a blend would be taken for it
+_FAINT = ("grid", "gap", "tint", "band", "cone")  # so near to the surface that a blend would be taken for it
 
 
 def palette(theme: Mapping[str, str]) -> bytes:

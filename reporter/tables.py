@@ -16,11 +16,12 @@ ROWS = 8  # of a top list
 
 @dataclass(frozen=True)
 class Cell:
-    """Text, what belongs to it in small print, and for a percentage its bar."""
+    """Text, what belongs to it in small print, for a percentage its bar, for a level how its badge looks."""
 
     text: str
     note: str = ""
     percent: float | None = None
+    badge: str = ""
 
 
 @dataclass(frozen=True)

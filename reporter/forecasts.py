@@ -1,0 +1,45 @@
+"""When what can run out does, as a table."""
+
+from datetime import tzinfo
+
+from tcptide import saying
+from tcptide.model import Forecast
+from tcptide.text import duration, within
+
+from . import words
+from .ahead import Ahead
+from .tables import Cell, Table
+
+#: Why there is none, by the reasons of tcptide.forecast and tcptide.outlook.
+REASONS = {
+    "no growth": "does not grow",
+    "no limit": "its limit is not known",
+    "no history": "nothing that is stored tells of it yet",
+    "too far ahead": "grows, but is not full for as long as can be foretold",
+}
+
+
+def table(found: tuple[Ahead, ...], now: float, zone: tzinfo) -> Table:
+    """What is full when; or why that can't be said."""
+    return Table("Forecast", ("What fills up", "Used", "Full in"), [_row(one, now, zone) for one in found])
+
+
+def _row(one: Ahead, now: float, zone: tzinfo) -> tuple[Cell, ...]:
+    name, local = saying.limit(one.resource).partition(" from ")[0], one.resource.partition(" ")[2].partition(" ")[0]
+    used = Cell(words.count(one.used))
+    if one.limit:
+        percent = min(100.0, 100 * one.used / one.limit)
+        used = Cell(words.percent(percent), f"{words.count(one.used)} of {words.count(one.limit)}", percent)
+    return Cell(name[0].upper() + name[1:], f"from {local}" if local else ""), used, _full(one.forecast, now, zone)
+
+
+def _full(forecast: Forecast, now: float, zone: tzinfo) -> Cell:
+    if forecast.seconds is None or forecast.low is None:
+        reason = forecast.reason or "not known"
+        if (forecast.resource, reason) == ("connections", "no limit"):
+            return Cell("no forecast", "how many are too many is not configured")
+        return Cell("no forecast", REASONS.get(reason, reason))
+    if not forecast.seconds:
+        return Cell("now")
+    likely = f"most likely {words.stamp(now + forecast.seconds, zone)}, in {duration(forecast.seconds)}"
+    return Cell(within(forecast.low, forecast.high), likely)

@@ -1,0 +1,55 @@
+"""Privacy for what isn't part of a sample: a destination of another one, and the words of recorded events."""
+
+import re
+from collections.abc import Callable, Collection
+from ipaddress import ip_address
+
+from tcptide import privacy
+from tcptide.config import Privacy
+from tcptide.model import Destination, Event, Sample
+from tcptide.privacy import NOT_SHOWN
+from tcptide.text import WILDCARDS, network
+
+#: Whatever may be an address, with a prefix length if it is masked already.
+_ADDRESS = re.compile(r"(?<![\w.:])[0-9A-Fa-f:.]*[.:][0-9A-Fa-f:.]*(?:%[\w.-]+)?(?:/[0-9]+)?")
+
+
+def shown_destination(destination: Destination, sample: Sample, shown: Privacy) -> Destination:
+    """Privacy is applied to whole samples: the destination as one of `sample`, which has ports."""
+    holding = sample._replace(ports=sample.ports and sample.ports._replace(worst=(destination,)))
+    ports = privacy.shown(holding, shown).ports
+    return ports.worst[0] if ports else destination
+
+
+def own_addresses(sample: Sample) -> set[str]:
+    """Addresses of this host, as far as the sample shows them."""
+    ports = sample.ports
+    bound = [address for address, _ in ports.bind or ()] if ports else []
+    used = [one.local for one in ports.worst] if ports else []
+    return {*bound, *used, *(one.address for one in sample.listeners)}
+
+
+def shown_event(event: Event, shown: Privacy, own: Collection[str]) -> Event:
+    """The event with remote addresses as privacy has them. Addresses in `own` are this host's."""
+    if shown.remote_addresses == "full":
+        return event
+    mask = network if shown.remote_addresses == "masked" else lambda address: NOT_SHOWN
+    name, message = (
+        _ADDRESS.sub(lambda found: _masked(found[0], own, mask), text) for text in (event.name, event.message)
+    )
+    return event._replace(name=name, message=message, finding=None)
+
+
+def _masked(found: str, own: Collection[str], mask: Callable[[str], str]) -> str:
+    """`10.0.0.5:5432` with its address masked; what is no address, such as a time, as it is."""
+    address, slash, _ = found.partition("/")
+    for end in (len(address), address.rfind(":")):
+        known = address[: max(0, end)].rstrip(".:") or address[: max(0, end)]
+        try:
+            ip_address(known)
+        except ValueError:
+            continue
+        if known in own or known in WILDCARDS or (slash and mask is network):
+            return found
+        return mask(known) + address[len(known) :]
+    return found
