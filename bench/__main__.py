@@ -27,6 +27,7 @@ LOOKERS = (
     "check_tcp_port_exhaustion",
     "check_tcp_errors",
     "check_tcp_listen_queue",
+    "check_tcp_pattern",
 )
 PEERS = {
     table.SS: (["/usr/bin/ss", "-tan"], "apt install iproute2"),
@@ -35,7 +36,7 @@ PEERS = {
 UNKNOWN = 3
 
 
-def programs(native: Native, state_dir: str) -> dict[str, list[str]]:
+def programs(native: Native, state_dir: str, sockets: int) -> dict[str, list[str]]:
     """Row -> command. The checks that look come first, so that the sample is fresh for the others."""
     found = {table.BASELINE: [sys.executable, "-c", "import argparse, nagiosplugin, sqlite3"]}
     for how, max_age, checks in ((LOOKING, "0", LOOKERS), (FRESH, "600", (*LOOKERS, "check_tcptide"))):
@@ -43,6 +44,8 @@ def programs(native: Native, state_dir: str) -> dict[str, list[str]]:
             command = [os.path.join(SCRIPTS, check), "--state-dir", state_dir]
             found[check_row(check, how)] = command if check == "check_tcptide" else [*command, "--max-age", max_age]
     found[table.TAKE_SAMPLE] = [sys.executable, os.path.join(HERE, "sampling.py")]
+    found[table.LINGERING] = [*found[table.TAKE_SAMPLE], str(sockets // 100)]
+    found[table.TCP_INFO] = [*found[table.TAKE_SAMPLE], "tcp_info"]
     found[table.FLOOR] = [native.floor]
     found.update({name: command for name, (command, _) in PEERS.items() if os.path.exists(command[0])})
     found[table.PSUTIL] = [sys.executable, os.path.join(HERE, "psutil_plugin.py")]
@@ -53,14 +56,14 @@ def at(sockets: int, native: Native, rounds: int) -> dict[str, Result]:
     """Measure with so many sockets. Raises SystemExit when a program could not do its work."""
     with tempfile.TemporaryDirectory(prefix="tcptide-bench-") as state_dir, Load(sockets) as load:
         print(f"{sockets:,} sockets are there", file=sys.stderr)
-        results = measure(native.stopwatch, programs(native, state_dir), rounds, load.refresh)
+        results = measure(native.stopwatch, programs(native, state_dir, sockets), rounds, load.refresh)
     for name, result in results.items():
         if result.status >= UNKNOWN or (result.status and "check" not in name):
             raise SystemExit(f"{name}: exit status {result.status}: {result.outputs[-1].strip()[-300:]}")
-    alone = results[table.TAKE_SAMPLE]
-    timed = [[float(word) for word in output.split()] for output in alone.outputs]
-    seconds, cpu_seconds = (statistics.median(column) for column in zip(*timed, strict=True))
-    results[table.TAKE_SAMPLE] = alone._replace(seconds=seconds, cpu_seconds=cpu_seconds)
+    for name in (table.TAKE_SAMPLE, table.LINGERING, table.TCP_INFO):
+        timed = [[float(word) for word in output.split()] for output in results[name].outputs]
+        seconds, cpu_seconds = (statistics.median(column) for column in zip(*timed, strict=True))
+        results[name] = results[name]._replace(seconds=seconds, cpu_seconds=cpu_seconds)
     return results
 
 

@@ -9,6 +9,7 @@ import time
 
 from tcptide import history, schema, trends
 from tcptide.clock import SystemClock
+from tcptide.config import Config
 from tcptide.model import Sample
 from tcptide.simulated_host import DAY_SECONDS, Host
 from tcptide.statefiles import lock, size_bytes
@@ -18,6 +19,7 @@ from . import table
 
 INTERVAL_SECONDS = 60
 CLOCK = SystemClock()
+JUDGED = history.judged(Config())
 
 
 def samples(host: Host, since: float, number: int) -> list[Sample]:
@@ -42,7 +44,7 @@ def append(directory: str, sample: Sample) -> float:
     """What a check does with a look: lock, open, append, close. Seconds."""
     began = time.perf_counter()
     with lock(directory, CLOCK, 1.0):
-        history.write(directory, CLOCK, lambda writer: history.append(writer, sample))
+        history.write(directory, CLOCK, lambda writer: history.append(writer, sample, advance=JUDGED))
     return time.perf_counter() - began
 
 
@@ -62,7 +64,7 @@ def main() -> int:
     host = Host(1, booted)
     with tempfile.TemporaryDirectory(prefix="tcptide-bench-", dir=options.dir) as directory:
         with Writer(directory) as writer:
-            rows = history.extend(writer, samples(host, booted + 60, points))
+            rows = history.extend(writer, samples(host, booted + 60, points), advance=JUDGED)
             bytes_a_point = size_bytes(directory) / rows
             add_rollups(writer, options.rollup_days - options.days)
         more = samples(host, booted + 60 + points * INTERVAL_SECONDS, options.appends)

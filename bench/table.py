@@ -11,6 +11,8 @@ SMALL_SOCKETS = 100
 BASELINE = "python, empty check"
 FLOOR = "floor in C"
 TAKE_SAMPLE = "take_sample() alone"
+TCP_INFO = "take_sample(tcp_info=True)"
+LINGERING = "take_sample(), 1 % in CLOSE_WAIT"
 SS = "ss -tan"
 TCPCOUNT = "check_tcpcount"
 PSUTIL = "psutil plugin"
@@ -67,6 +69,8 @@ def budgets(found: Measured) -> list[Budget]:
         Budget(f"a check that looks, {many} / {TCPCOUNT}", against(TCPCOUNT), 0.8, "x"),
         Budget(f"a check that looks, {many} / {SS}", against(SS), 0.95, "x"),
         Budget(f"{TAKE_SAMPLE}, {many} / {FLOOR}", large[TAKE_SAMPLE].seconds / large[FLOOR].seconds, 1.8, "x"),
+        Budget(f"{LINGERING}, {many} / {TAKE_SAMPLE}", large[LINGERING].seconds / large[TAKE_SAMPLE].seconds, 1.2, "x"),
+        Budget(f"{TCP_INFO}, {many} / {TAKE_SAMPLE}", large[TCP_INFO].seconds / large[TAKE_SAMPLE].seconds, 1.7, "x"),
         Budget(f"a check with a fresh sample, {many} / {SMALL_SOCKETS} sockets", fresh_growth, 1.1, "x"),
         Budget("peak memory of a check", max(_peaks(found)), 40, "MiB"),
     ]
