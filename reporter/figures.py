@@ -89,7 +89,9 @@ class Figures:
             self._destination(),
             self._listener(),
             self._conntrack(),
-            self._part("Failed opens", "opens", "attempt_fails", "active_opens", "passive_opens"),
+            self._part(
+                "Failed opens", "opens", "attempt_fails", "active_opens", "passive_opens", but="embryonic_resets"
+            ),
             self._part("Retransmits", "segments sent", "retrans_segs", "out_segs"),
         ]
         return [figure for figure in figures if figure]
@@ -132,13 +134,13 @@ class Figures:
         severity = self.limits.severity(*levels_of, of.highest)
         return Figure(title, words.percent(of.now), meaning, details, (of.now or 0.0, of.highest), severity)
 
-    def _part(self, title: str, what: str, part: str, *whole: str) -> Figure:
-        """What share of all that was counted in the period went wrong."""
+    def _part(self, title: str, what: str, part: str, *whole: str, but: str = "") -> Figure:
+        """What share of all that was counted in the period went wrong; `but` is counted in the part and is not wrong."""
         counts = [self.history.increase[name] for name in (part, *whole)]
         known = [count for count in counts if count is not None]
         if len(known) < len(counts):
             return Figure(title, words.NOT_SEEN, f"of the {what} in this period", ("not counted yet",))
-        wrong, of = known[0], sum(known[1:])
+        wrong, of = max(0.0, known[0] - (self.history.increase.get(but) or 0.0)), sum(known[1:])
         value = words.percent(min(100.0, 100 * wrong / of)) if of else words.NOT_SEEN
         return Figure(
             title,

@@ -46,7 +46,8 @@ def _over_levels(history: History, loaded: Loaded, zone: tzinfo, limits: Limits)
     waiting = highest["not_accepted"] >= levels.MINIMUM_WAITING
     opens = values["active_opens"] + values["passive_opens"]
     many = opens * history.spacing_seconds >= levels.MINIMUM_OPENS
-    failed = share(values["attempt_fails"], opens).where(many)
+    broken_off = values["embryonic_resets"].fillna(0)  # by the other side, as load balancers check a service
+    failed = share((values["attempt_fails"] - broken_off).clip(lower=0), opens).where(many)
     sent = values["out_segs"] * history.spacing_seconds
     again = share(values["retrans_segs"], values["out_segs"]).where(sent >= levels.MINIMUM_SEGMENTS)
     time_wait, conntrack = (share(highest[name], values[f"{name}_limit"]) for name in ("time_wait", "conntrack"))

@@ -199,16 +199,15 @@ class LeakFinder:
             follower.block = self.block
         if jumped:
             follower.jump(value)
-        unit, blur = 1.0, 0.0
+        unit = 1.0
         if kind.logarithm:  # of counts that vary as Poisson's do
             usual = _exp(follower.base.at(traffic - self.origin))
             unit = 1 / math.sqrt(max(established + OFFSET, 0.5 * usual) * usual)
-            blur = time_wait / (time_wait + OFFSET) ** 2 / n
-            variance = established / (established + OFFSET) ** 2 / n + blur + 1e-6
+            variance = (established / (established + OFFSET) ** 2 + time_wait / (time_wait + OFFSET) ** 2) / n + 1e-6
         else:
             variance = (max(follower.base.level, 0.5 * close_wait, 0.0) + 0.5) / n
         learn = self.onset is None and not self.agreed
-        follower.step(self.block, value, traffic - self.origin, variance, blur, unit, learn)
+        follower.step(self.block, value, traffic - self.origin, variance, unit, learn)
         return follower.best(established + time_wait + close_wait)
 
     def dump(self) -> dict[str, Any]:

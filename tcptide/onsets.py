@@ -17,8 +17,6 @@ FAR = 24  # blocks: the wander shows in second differences this far apart, and s
 STEADY = 600.0  # blocks over which the noise is learned
 NEAR_PRIOR, FAR_PRIOR = 20, 15  # blocks that the first guess of each counts for
 LEAST_NOISE = 0.3  # times what is expected of counts
-DAY = 144.0  # blocks over which traffic's spread is known
-CLEAR = 1e9  # times its blur, from which on traffic's spread is its own
 NORMAL_MEAN = 0.8  # the mean size of a standard normal number
 OUTSTANDING = 4.0  # times the mean size: more doesn't teach more
 APART = 1.5  # ages of neighbouring onsets
@@ -79,7 +77,6 @@ class Follower:
         self.rests: list[float] = []
         self.scale = math.exp(min(first, 40.0)) if kind.logarithm else 1.0  # sockets that the bank's numbers are in
         self.near = self.far = self.usual = 0.0
-        self.centre = self.spread = 0.0  # of traffic over a day, and its variance
         self.seen = self.outliers = 0
         self.block, self.grace = 0, -1.0
 
@@ -94,13 +91,8 @@ class Follower:
         self.bank, self.rests, self.outliers = [], [], 0
         self.jump(0.0)
 
-    def step(
-        self, block: int, value: float, traffic: float, variance: float, blur: float, unit: float, learn: bool
-    ) -> None:
-        """A block: its value, as counts of this `variance` give it, with one more of what grows as `unit` of it.
-
-        blur: variance of `traffic`, by which a slope seems less than it is (bias-compensated least squares).
-        """
+    def step(self, block: int, value: float, traffic: float, variance: float, unit: float, learn: bool) -> None:
+        """A block: its value, as counts of this `variance` give it, with one more of what grows as `unit` of it."""
         fade = self.memory ** (block - self.block)
         self.block = block
         ll, ls, ld, ss, sd, dd = self.covariance
@@ -121,12 +113,8 @@ class Follower:
                 onset[3] *= fade
             return
         self.outliers = 0
-        pace = max(1 / DAY, 1 / (self.seen + 1))
-        self.centre += pace * (traffic - self.centre)
-        self.spread += pace * ((traffic - self.centre) ** 2 - self.spread)
-        hidden = blur * max(0.0, 1 - CLEAR * blur / self.spread) if self.spread else 0.0
         kl, ks, kd = hl / total, hs / total, hd / total
-        self.base = Base(level + kl * off, slope + ks * off + ss * hidden / total * slope, drift + kd * off)
+        self.base = Base(level + kl * off, slope + ks * off, drift + kd * off)
         self.covariance = [ll - kl * hl, ls - kl * hs, ld - kl * hd, ss - ks * hs, sd - ks * hd, dd - kd * hd]
         unit *= self.scale
         bank.append([block, 0.0, 0.0, 0.0, 0.0, 0.0])

@@ -111,22 +111,29 @@ class Ramps:
         self.taken[level] += 1
         n = len(values)
         if n >= few:
-            self._look(2 * level, times[-few:], values[-few:], yesterday)
+            self._look(2 * level, times, values, few, yesterday)
         if self.onset is not None:  # as much of it as there is
             many = max(few + 1, sum(1 for each in times if each >= self.onset))
         if n >= many:
-            self._look(2 * level + 1, times[-many:], values[-many:], yesterday)
+            self._look(2 * level + 1, times, values, many, yesterday)
         if level + 1 < len(self.points) and self.taken[level] % WIDER == 0:
             mean_time, mean = sum(times[-WIDER:]) / WIDER, sum(values[-WIDER:]) / WIDER
             self._take(level + 1, round(mean_time, 1), round(mean, 1), yesterday)
 
     def _look(
-        self, window: int, times: list[float], values: list[float], yesterday: Callable[[float, float], float | None]
+        self,
+        window: int,
+        times: list[float],
+        values: list[float],
+        n: int,
+        yesterday: Callable[[float, float], float | None],
     ) -> None:
-        change = (values[-1] + values[-2] - values[0] - values[1]) / 2
+        """Look for a ramp in the last n points."""
+        change = (values[-1] + values[-2] - values[-n] - values[1 - n]) / 2
         usual = self.usual[window]
         ramp = None
         if change > max(LEAST, SHARE * values[-1], UNUSUAL * usual):
+            times, values = times[-n:], values[-n:]
             ramp = line(times, values, times[-1] - (times[0] if self.onset is None else self.onset))
         if ramp is not None:
             before = yesterday(ramp.start, ramp.end)

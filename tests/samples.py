@@ -66,6 +66,7 @@ COUNTS: Mapping[str, int] = {
     "TcpExt.TCPTimeWaitOverflow": 0,
     "TcpExt.ListenOverflows": 0,
     "TcpExt.ListenDrops": 0,
+    "TcpExt.EmbryonicRsts": 200,
     "TcpExt.TCPSynRetrans": 5_000,
     "TcpExt.TCPOrigDataSent": 60_000_000,
     "TcpExt.SyncookiesSent": 0,

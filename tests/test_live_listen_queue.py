@@ -102,3 +102,28 @@ def test_check_judges_and_names_the_unit(
     assert text.startswith(f"TCP_LISTEN_QUEUE {state} - ")
     if state != "OK":
         assert re.search(rf"127\.0\.0\.1:8080 accept queue {waiting}/{BACKLOG}\b.*tcptide-web\.service", text)
+
+
+def test_a_program_that_stops_accepting_is_critical_and_named(script: Callable[[str], str]) -> None:
+    """Second by second: while it accepts, while its queue fills, and from when it is full."""
+    stops = 4.0
+    with Cgroup("tcptide-web.service") as unit, World() as world, watch("nobody") as watched:
+        with unit.joined():
+            listener = world.listen("127.0.0.1", 8080, BACKLOG)
+
+        def visit(seconds: float) -> bool:
+            while len(world.keep) < 10 * min(seconds, stops):
+                world.pair(listener)
+            if seconds > stops:
+                fill(world, listener, int(10 * seconds) - len(world.keep))
+            return True
+
+        said = watched.each_second([[watched.command(script("check_tcp_listen_queue"))]], 9, visit)
+    before, after = ([each for each in said if time_of(each)] for time_of in (
+        lambda each: each.ended < stops, lambda each: each.began > stops + 1.5
+    ))
+    assert {each.status for each in before} == {0}
+    assert {each.status for each in after} == {2}
+    critical = r"TCP_LISTEN_QUEUE CRITICAL - 127\.0\.0\.1:8080 accept queue 10/9, [0-9.]+ overflows/s, tcptide-web\.service"
+    assert re.fullmatch(rf"{critical} \(\+1 more\)", after[-1].text)
+    found = after[-1].lines.index

@@ -54,6 +54,15 @@ def test_quiet_hour_says_plainly_that_there_is_nothing() -> None:
     assert "SIMULATED" not in html
 
 
+def test_health_checks_of_a_load_balancer_are_no_failed_opens() -> None:
+    def checked(number: int) -> dict[str, int]:
+        return {"Tcp.AttemptFails": 300 * number, "TcpExt.EmbryonicRsts": 300 * number}
+
+    half_open = built(minute(number, more=checked(number)) for number in range(61))
+    assert figures(half_open)[6] == "Failed opens: 0.33% of the opens in this period; 360 of 108,000"
+    assert half_open.seen == []
+
+
 def test_what_went_over_a_limit_is_told_though_it_is_over() -> None:
     over = built(exhausted_hour())
     assert over.now == []

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 from tcptide.model import Event
 from tcptide.store import Reader
@@ -103,11 +103,15 @@ class Watch(NamedTuple):
 
     def kept(self) -> Kept:
         """What is in the state now."""
-        patterns = sql(self.state_dir, "SELECT pattern FROM sample ORDER BY id")
         with Reader(self.state_dir) as reader:
             (source,) = reader.sources()
             events = reader.events(source.name, 0, 1e12)
-        return Kept(tuple(pattern for (pattern,) in patterns), tuple(events))  # type: ignore[misc]
+        return Kept(tuple(patterns(self.state_dir)), tuple(events))
+
+
+def patterns(directory: str) -> list[str]:
+    """The pattern of each history row, the oldest first."""
+    return [str(*row) for row in cast(list[tuple[str]], sql(directory, "SELECT pattern FROM sample ORDER BY id"))]
 
 
 @contextmanager
