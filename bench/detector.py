@@ -12,7 +12,6 @@ from tcptide.forecast import Tracker, forecast
 from tcptide.model import Forecast
 from tcptide.patterns import Detector
 
-
 #: A forecast is made anew after this time, or when a leak begins or ends; meanwhile its times only pass.
 _FORECAST_SECONDS = 600.0
 

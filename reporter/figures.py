@@ -135,7 +135,7 @@ class Figures:
         return Figure(title, words.percent(of.now), meaning, details, (of.now or 0.0, of.highest), severity)
 
     def _part(self, title: str, what: str, part: str, *whole: str, but: str = "") -> Figure:
-        """What share of all that was counted in the period went wrong; `but` is counted in the part and is not wrong."""
+        """What share of all that was counted in the period went wrong; `but` is counted in the part, and not wrong."""
         counts = [self.history.increase[name] for name in (part, *whole)]
         known = [count for count in counts if count is not None]
         if len(known) < len(counts):

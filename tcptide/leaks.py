@@ -23,7 +23,9 @@ OFFSET = 2.0  # added before a logarithm, so that an idle host has one
 AGREEING = 2  # blocks in a row
 EVENT_SECONDS = 900.0  # an event this long may have left another level
 KEPT_EVIDENCE = 3.0  # standard deviations: with less a leak is over
-GONE_SAMPLES = 5  # in a row with less than half of what had piled up
+GONE_SAMPLES = 5  # in a row with less than KEPT of what had piled up at most, and it is gone
+KEPT = 0.5
+STALLED = 0.25  # of its mean rate: with less, give or take a standard error, it grows no more
 SLOWER = 0.2  # a leak's rate changes by about this share while its age doubles
 TOGETHER = 6.0  # neighbouring blocks' errors are one another's, so that each counts for less
 
@@ -88,6 +90,7 @@ class LeakFinder:
         self.which: int | None = None  # of KINDS
         self.onset: Onset | None = None
         self.growth: Growth | None = None
+        self.peak = 0.0  # of its size
         self.found: SlowLeak | None = None
 
     def update(
@@ -124,7 +127,7 @@ class LeakFinder:
     def _follow(self, now: list[float], wall_seconds: float, onset: Onset, growth: Growth) -> None:
         """Look whether the leak is still there, and say how large it is."""
         kind = KINDS[self.which or 0]
-        self.low = self.low + 1 if self._above(kind, onset.base, *now) < 0.5 * growth.size else 0
+        self.low = self.low + 1 if self._above(kind, onset.base, *now) < KEPT * self.peak else 0
         if self.low >= GONE_SAMPLES:
             self._end()
         elif not self.low or self.found is None:
@@ -145,7 +148,7 @@ class LeakFinder:
             if follower is not None:
                 follower.forget(self.onset.base if self.onset is not None and i == self.which else None)
         self.which = self.onset = self.growth = self.found = None
-        self.agreed = self.low = 0
+        self.peak, self.agreed, self.low = 0.0, 0, 0
 
     def _close(self) -> None:
         """Take a block in, if enough of it has no other explanation."""
@@ -168,6 +171,11 @@ class LeakFinder:
             error = math.sqrt((follower.wander if follower else 0.0) + 1e-4)
             error = 1 + error * (max(now[0] - size, 0.0) + OFFSET if kind.logarithm else 1.0)
             self.growth = self.growth.step(size, error, max(1.0, self.block - onset.block))
+            self.peak = max(self.peak, self.growth.size)
+            size, rate, *_, rate_variance = self.growth
+            usual = self.peak / max(1, self.block - onset.block)
+            if size < KEPT * self.peak or rate + math.sqrt(max(0.0, rate_variance)) < STALLED * usual:
+                self._end()
             return
         for i, (kind, onset) in enumerate(zip(KINDS, onsets, strict=True)):
             if onset is not None and onset.evidence > kind.threshold * self.sensitivity:
@@ -175,6 +183,7 @@ class LeakFinder:
                 if self.agreed >= AGREEING:
                     self.which, self.onset = i, onset
                     size = onset.per_block * (self.block - onset.block)
+                    self.peak = size
                     self.growth = Growth(size, onset.per_block, (0.1 * size) ** 2, 0.0, onset.error**2)
                 return
         self.agreed = 0

@@ -174,3 +174,9 @@ def test_a_wobbling_load_is_not_forecast(stories: dict[str, Story]) -> None:
     assert {each.status for each in said} == {0}
     assert {ahead(each) for each in said} == {None}
     assert [event for event in kept.events if event.kind == "forecast"] == []
+
+
+@pytest.mark.parametrize("name", ["steady", "uneven", "stopping", "wobbling"])
+def test_judging_the_rows_again_says_the_same(name: str, stories: dict[str, Story]) -> None:
+    kept = stories[name].kept
+    assert kept.replayed == (kept.patterns, kept.outlook)

@@ -191,3 +191,10 @@ def test_who_closes_late_is_never_named(stories: dict[str, Story]) -> None:
     assert not any(UNIT in line or "CLOSE_WAIT" in line for each in said for line in each.lines)
     assert set(kept.patterns) == {"insufficient_data", "normal"}
     assert kept.events == ()
+
+
+@pytest.mark.parametrize("name", ["unit", "user", "hoarding", "late"])
+def test_judging_the_rows_again_says_the_same(name: str, stories: dict[str, Story]) -> None:
+    """Stepped through by one process a row; of `user` the state was lost on the way."""
+    kept = stories[name].kept
+    assert kept.replayed == (kept.patterns, kept.outlook)

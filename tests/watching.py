@@ -12,7 +12,10 @@ from contextlib import contextmanager
 from itertools import cycle
 from typing import NamedTuple, TypeVar, cast
 
+from tcptide.lookout import Lookout
 from tcptide.model import Event
+from tcptide.observation import observe
+from tcptide.outlook import Outlook
 from tcptide.store import Reader
 
 from . import worlds
@@ -52,6 +55,8 @@ class Kept(NamedTuple):
 
     patterns: tuple[str, ...]  # of each row
     events: tuple[Event, ...]
+    outlook: Outlook | None
+    replayed: tuple[tuple[str, ...], Outlook | None]  # patterns and outlook when the rows are judged again
 
 
 class Watch(NamedTuple):
@@ -104,9 +109,13 @@ class Watch(NamedTuple):
     def kept(self) -> Kept:
         """What is in the state now."""
         with Reader(self.state_dir) as reader:
-            (source,) = reader.sources()
-            events = reader.events(source.name, 0, 1e12)
-        return Kept(tuple(patterns(self.state_dir)), tuple(events))
+            ((name, *_),) = reader.sources()
+            events, outlook = reader.events(name, 0, 1e12), reader.outlook(name)
+            rows = zip(reader.points(name, 0, 1e12), reader.tops(name, 0, 1e12), strict=True)
+            lookout = Lookout(INTERVAL_SECONDS)
+            again = [lookout.step(observe(row, top, {})) for row, (_, top) in rows]
+        replayed = tuple(one.verdict.pattern for one in again), again[-1]
+        return Kept(tuple(patterns(self.state_dir)), tuple(events), outlook, replayed)
 
 
 def patterns(directory: str) -> list[str]:
