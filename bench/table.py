@@ -118,6 +118,29 @@ def results_table(found: Measured) -> list[str]:
     return _markdown(head, rows)
 
 
+class Added(NamedTuple):
+    """A program with something in it, and the same with that left out."""
+
+    what: str
+    whole: Result
+    left_out: Result
+
+    @property
+    def milliseconds(self) -> float:
+        """What it adds."""
+        return 1e3 * (self.whole.seconds - self.left_out.seconds)
+
+
+def added_table(found: Sequence[Added]) -> list[str]:
+    """Milliseconds with and without it, and the difference, CPU time too."""
+    rows = []
+    for one in found:
+        cpu = 1e3 * (one.whole.cpu_seconds - one.left_out.cpu_seconds)
+        figures = (1e3 * one.whole.seconds, 1e3 * one.left_out.seconds, one.milliseconds, cpu)
+        rows.append([one.what, *(f"{each:.1f}" for each in figures)])
+    return _markdown(["check", "ms", "judgement left out, ms", "added ms", "added CPU ms"], rows)
+
+
 def budgets_table(kept: Sequence[Budget]) -> list[str]:
     """Each budget, what was measured, and whether it holds."""
     rows = []

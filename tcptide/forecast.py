@@ -22,14 +22,14 @@ STEP_BLOCKS = 3  # of a number of Trend.base
 STEP_SECONDS = STEP_BLOCKS * BLOCK_SECONDS
 LEAST_RATIO, MOST_RATIO = 0.3, 3.0  # of today to yesterday
 AHEAD = 4.0  # so many times as long as a ramp has been seen, it may go on
-YOUNG_SECONDS, YOUNG_AHEAD, YOUNG_INTERVALS = 1800.0, 0.3, 30  # without a yesterday only so long, and AHEAD of it
+YOUNG_SECONDS, YOUNG_AHEAD, YOUNG_INTERVALS = 2700.0, 0.3, 40  # without a yesterday only so long, and AHEAD of it
 MORNING_SECONDS = 14_400.0  # and not at all after so long a rise, which may be the day's
 MORNING_TIMES = 10.0  # unless it is from so little
 LEAK_SECONDS = 864_000.0  # a leak may go on so long
 LEAK_SURE, LEAK_BENT = 0.1, 0.2  # no rate of a leak is known better, nor whether it stays
 BASE_SURE = 0.25  # standard error of a day's base, as a share
 YOUNG_SURE = 0.6  # and without a yesterday, as a share of what was seen to vary
-ROUGH_PACE = 0.02
+ROUGH_PACE = 0.02  # how fast what is known of the base's noise follows, a sample
 TOUCH = 1.5  # a limit is touched first by a sample this many mean deviations above the others
 FIRST_TOUCH = 1.05  # of ramps, standard deviations that the first to touch is below the highest
 Z80 = 1.28  # half an 80 % interval of a normal distribution, in standard errors
@@ -85,11 +85,19 @@ def _crossing(trend: Trend, limit: float, errors: float) -> float | None:
     step = STEP_SECONDS if trend.base else most / 64
     power, age = max(0.3, trend.power + errors * trend.power_error), max(trend.age_seconds, 1.0)
     share = trend.base_error / trend.base_now if trend.base_now else 0.0
-    ahead, i = 0.0, 0
+
+    def grown(seconds: float, change: float) -> float:
+        """What will be used of the room by then, with this change of the base."""
+        growth: float = slope * age / power * ((1 + seconds / age) ** power - 1)
+        return growth + change + errors * (trend.base_error + share * change)
+
+    ahead, i, day = 0.0, 0, len(trend.base)
     while ahead < most:
-        change = trend.base[i % len(trend.base)] if trend.base else 0.0
-        have: float = slope * age / power * ((1 + (ahead + step) / age) ** power - 1)
-        have += change + errors * (trend.base_error + share * change)
+        if day and not i % day and grown(ahead + day * step, max(trend.base)) < room:
+            ahead, i = ahead + day * step, i + day  # a whole day without it
+            had = grown(ahead, trend.base[-1])
+            continue
+        have = grown(ahead + step, trend.base[i % day] if day else 0.0)
         if have >= room:
             return ahead + step * (room - had) / (have - had)
         ahead, had, i = ahead + step, have, i + 1

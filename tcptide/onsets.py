@@ -122,13 +122,11 @@ class Follower:
             since, on_level, on_slope, on_drift, score, information = onset
             on_drift *= fade
             sign = (block - since) * unit - on_level - traffic * on_slope - on_drift  # of growth by one, in what is off
-            onset[1:] = (
-                round(on_level + kl * sign, DIGITS),
-                round(on_slope + ks * sign, DIGITS),
-                round(on_drift + kd * sign, DIGITS),
-                round(score + sign * off / total, DIGITS),
-                round(information + sign * sign / total, DIGITS),
-            )
+            onset[1] = on_level + kl * sign
+            onset[2] = on_slope + ks * sign
+            onset[3] = on_drift + kd * sign
+            onset[4] = score + sign * off / total
+            onset[5] = information + sign * sign / total
         self._thin()
         self._learn(round(value - self.base.level - self.base.slope * traffic, DIGITS), variance, learn)
 

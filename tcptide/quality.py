@@ -9,7 +9,7 @@ become more the median alone jumps, by any factor, and nothing is wrong.
 """
 
 from collections.abc import Mapping, Sequence
-from math import ceil
+from math import ceil, sqrt
 from typing import NamedTuple
 
 from tcptide import levels
@@ -18,6 +18,9 @@ from tcptide.schema import QUARTER_SECONDS
 
 DAYS = 7
 _DAY_QUARTERS = 86400 // QUARTER_SECONDS
+
+#: Six days hold a weekend.
+_WEEK_QUARTERS = (DAYS - 1) * _DAY_QUARTERS - 1
 
 #: How far back rollups are needed: the seven days and the one that is left out.
 HISTORY_SECONDS = (DAYS + 1) * 86400.0
@@ -48,7 +51,7 @@ class Usual(NamedTuple):
 
     value: float  # the median
     chance: float  # up to here it is chance
-    young: bool  # of less than a day, so the night or the busy hour may be missing
+    young: bool  # of less than a week, so a night or a weekend may be missing
 
 
 class Degradation(NamedTuple):
@@ -117,7 +120,7 @@ def _usual(name: str, now: int, quarters: Sequence[Rollup]) -> Usual | None:
     values = [value for _, value in chosen]
     middle, high = _quantile(values, 0.5), _quantile(values, _HIGH)
     deviation = _DEVIATION_OF_MEDIAN * _quantile([abs(value - middle) for value in values], 0.5)
-    young = chosen[-1][0] - chosen[0][0] < _DAY_QUARTERS - 1
+    young = chosen[-1][0] - chosen[0][0] < _WEEK_QUARTERS
     return Usual(middle, max(middle + _DEVIATIONS * deviation, _HIGH_FACTOR * high), young)
 
 
@@ -136,16 +139,20 @@ def _slower(shown: Mapping[str, float], usual: Mapping[str, Usual]) -> bool:
     if not {_MEDIAN, _TAIL} <= shown.keys() & usual.keys():
         return False
     middle, tail = usual[_MEDIAN], usual[_TAIL]
-    caution = 2.0 if middle.young else 1.0
     more, tail_more = shown[_MEDIAN] - middle.value, shown[_TAIL] - tail.value
-    large = more >= caution * max(_RTT_MS, (_RTT_FACTOR - 1) * middle.value)
-    return large and shown[_MEDIAN] > middle.chance and shown[_TAIL] > tail.chance and tail_more >= more / 2
+    if shown[_MEDIAN] <= middle.chance or shown[_TAIL] <= tail.chance or tail_more < more / 2:
+        return False
+    if middle.young and tail_more < tail.value:
+        return False
+    return more >= (2.0 if middle.young else 1.0) * max(_RTT_MS, (_RTT_FACTOR - 1) * middle.value)
 
 
 def _retransmits_more(shown: Mapping[str, float], usual: Mapping[str, Usual]) -> bool:
     if _RETRANSMITTING not in shown.keys() & usual.keys():
         return False
-    percent, before = shown[_RETRANSMITTING], usual[_RETRANSMITTING]
-    caution = 2.0 if before.young else 1.0
-    enough = percent / 100 * shown[_CONNECTIONS] >= levels.MINIMUM_RETRANSMITTING
-    return enough and percent > before.chance and percent - before.value >= caution * _RETRANSMITTING_POINTS
+    before = usual[_RETRANSMITTING]
+    connections, more = shown[_CONNECTIONS] / 100, shown[_RETRANSMITTING] - before.value
+    if shown[_RETRANSMITTING] <= before.chance or more < (2.0 if before.young else 1.0) * _RETRANSMITTING_POINTS:
+        return False
+    enough = shown[_RETRANSMITTING] * connections >= levels.MINIMUM_RETRANSMITTING
+    return enough and more * connections >= _DEVIATIONS * sqrt(before.value * connections)

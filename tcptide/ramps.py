@@ -15,7 +15,7 @@ POINTS = (10, 24)  # a ramp is looked for in so few points of a resolution, and 
 WIDER = 4  # points of one resolution make one of the next
 WIDEST_SECONDS = 1200.0  # from a point to the next
 EVIDENCE = 8.0  # standard errors that a slope must stand out
-UNUSUAL = 4.0  # times the usual change in such a time
+UNUSUAL = 6.0  # times the usual change in such a time
 USUAL_PACE = 0.02  # how fast what is usual follows, a point
 SHARE, LEAST = 0.05, 10.0  # of the value, and units, that a ramp must have risen
 HALF = (0.2, 0.75)  # of the rise lies in the first half
@@ -28,7 +28,7 @@ OWN_SHARE = 0.6  # of the slope that the same time of yesterday did not have
 SLOW_SECONDS = 2700.0  # a longer rise may be the time of day; while there is no yesterday it must be straight:
 ARC = (-0.05, 0.1)  # the second half's share of the rise, beyond a half
 AGREEING = 2.0  # standard errors
-LAG_PACE, NOISE_PACE = 0.15, 0.05
+LAG_PACE, NOISE_PACE = 0.15, 0.05  # how fast a ramp's lag and noise follow, a sample
 LAGGING, LAG_SHARE = 2.5, 0.1  # a ramp is over if the value is so many times its noise and this share of the rise away
 
 
@@ -149,7 +149,7 @@ class Ramps:
             return
         if self.ramps.pop(str(window), None) and not self.ramps:
             self.onset = None
-        pace = USUAL_PACE if usual else 1.0
+        pace = max(USUAL_PACE, 1 / self.taken[window // 2]) if usual else 1.0
         self.usual[window] = round(usual + pace * (min(abs(change), 3 * usual + LEAST) - usual), 2)
 
     def dump(self) -> list[Any]:

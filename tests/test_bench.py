@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench import table
+from bench import judging, table
 from bench.measure import Result
 from tests.worlds import TREE
 
@@ -98,3 +98,27 @@ def test_runs() -> None:
     ]
     alone = {table.TAKE_SAMPLE, table.LINGERING, table.TCP_INFO}
     assert {table.FLOOR, table.SS, table.TCPCOUNT, table.PSUTIL, *alone} <= set(rows)
+
+
+def test_what_the_judgement_adds_is_the_difference() -> None:
+    one = table.Added(LOOK, took(47.5), took(41))
+    assert one.milliseconds == pytest.approx(6.5)
+    assert table.added_table([one])[2].replace(" ", "") == f"|{LOOK}|47.5|41.0|6.5|6.5|".replace(" ", "")
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_judging_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.judging", "--days", "0.1", "--rounds", "1"],
+        cwd=TREE,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| check_")]
+    assert rows == [
+        *(table.check_row(check, table.LOOKING) for check in judging.LOOKERS),
+        *(table.check_row(check, table.FRESH) for check in judging.AHEAD),
+    ]

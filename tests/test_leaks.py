@@ -93,6 +93,25 @@ def test_leak_over_as_soon_as_its_sockets_are_gone(state: str) -> None:
     assert not any(found[end + 10 :])
 
 
+def test_leak_over_when_most_of_it_is_gone() -> None:
+    found, finder = [], LeakFinder(MINUTE)
+    for number, look in enumerate(host(LONG)):
+        look["CLOSE_WAIT"] += max(0, number - ONSET) if number < ONSET + 600 else 180
+        found.append(finder.update(START + number * MINUTE, MINUTE, look))
+    assert found[ONSET + 599]
+    assert not any(found[ONSET + 610 :])
+
+
+def test_leak_over_when_it_stops_growing() -> None:
+    found = []
+    finder = LeakFinder(MINUTE)
+    for number, look in enumerate(host(LONG)):
+        look["CLOSE_WAIT"] += min(max(0, number - ONSET), 6 * HOUR_SAMPLES)
+        found.append(finder.update(START + number * MINUTE, MINUTE, look))
+    assert found[ONSET + 6 * HOUR_SAMPLES]
+    assert not any(found[ONSET + 12 * HOUR_SAMPLES :])
+
+
 def test_leak_over_with_another_boot() -> None:
     finder = LeakFinder(MINUTE)
     for number, look in enumerate(host(ONSET + 6 * HOUR_SAMPLES, {"CLOSE_WAIT": 60})):

@@ -127,7 +127,10 @@ def test_young_history_says_nothing_then_only_what_is_glaring() -> None:
     assert compared(SLOW, history(19 / DAY)) == quality.UNKNOWN
     assert kinds((60.0, 300.0, 0.4, 400.0), history(6 / 24)) == []
     assert kinds(SLOW, history(6 / 24)) == ["rtt"]
-    assert kinds((60.0, 300.0, 0.4, 400.0), history(3)) == ["rtt"]
+    assert kinds((60.0, 300.0, 0.4, 400.0), history(6)) == []
+    assert kinds((75.0, 180.0, 9.0, 400.0), history(6)) == []
+    assert kinds((60.0, 300.0, 0.4, 400.0), history(8)) == ["rtt"]
+    assert kinds((75.0, 180.0, 9.0, 400.0), history(8)) == ["rtt", "retransmitting"]
 
 
 def test_few_connections_are_not_compared() -> None:
@@ -166,6 +169,14 @@ def test_daily_rhythm_is_usual() -> None:
         rows = [row(60 * hour + minute, figures) for minute in range(-3, 1)]
         known = [each for each in quarters if each.quarter < NOW + 4 * hour]
         assert compare(rows[-1], rows, known).degradations == (), hour
+
+
+def test_few_more_of_few_may_be_chance() -> None:
+    def lossy(quarter: int) -> Figures:
+        return (24.0, 95.0, 6.0, 110.0)
+
+    assert kinds((24.0, 95.0, 12.5, 110.0), history(8, lossy)) == []
+    assert kinds((24.0, 95.0, 12.5, 1100.0), history(8, lossy)) == ["retransmitting"]
 
 
 def test_constant_history_has_no_deviation_to_go_by() -> None:
