@@ -3,8 +3,7 @@
 A Kalman filter (Kalman 1960) foresees each block; a bank of possible onsets keeps, for each, the generalised
 likelihood ratio of "it has grown steadily since then" (Willsky and Jones 1976): what growth does to the filter itself
 is known exactly, so a filter that has learned half of a leak still tells it apart. How noisy the blocks are and how
-far they wander is learned from second differences, which steady growth is not in. Pure; what piles up is rounded, so
-that a dump is small and exact.
+far they wander is learned from second differences, which steady growth is not in. Pure.
 """
 
 import math

@@ -19,9 +19,7 @@ from tcptide.schema import QUARTER_SECONDS
 DAYS = 7
 _DAY_QUARTERS = 86400 // QUARTER_SECONDS
 
-#: Six days hold a weekend.
-_WEEK_QUARTERS = (DAYS - 1) * _DAY_QUARTERS - 1
-
+_ALIKE = 4  # quarters of an hour that make an hour known
 #: How far back rollups are needed: the seven days and the one that is left out.
 HISTORY_SECONDS = (DAYS + 1) * 86400.0
 
@@ -51,7 +49,7 @@ class Usual(NamedTuple):
 
     value: float  # the median
     chance: float  # up to here it is chance
-    young: bool  # of less than a week, so a night or a weekend may be missing
+    strange: bool  # no such hour of such a day, of the week or of the weekend, is among them
 
 
 class Degradation(NamedTuple):
@@ -120,8 +118,18 @@ def _usual(name: str, now: int, quarters: Sequence[Rollup]) -> Usual | None:
     values = [value for _, value in chosen]
     middle, high = _quantile(values, 0.5), _quantile(values, _HIGH)
     deviation = _DEVIATION_OF_MEDIAN * _quantile([abs(value - middle) for value in values], 0.5)
-    young = chosen[-1][0] - chosen[0][0] < _WEEK_QUARTERS
-    return Usual(middle, max(middle + _DEVIATIONS * deviation, _HIGH_FACTOR * high), young)
+    strange = sum(_alike(quarter, now) for quarter, _ in chosen) < _ALIKE
+    return Usual(middle, max(middle + _DEVIATIONS * deviation, _HIGH_FACTOR * high), strange)
+
+
+def _alike(quarter: int, other: int) -> bool:
+    """Within an hour of each other by the clock, and both of the week or both of the weekend (UTC)."""
+    apart = (quarter - other) % _DAY_QUARTERS
+    return min(apart, _DAY_QUARTERS - apart) <= 4 and _is_weekend(quarter) == _is_weekend(other)
+
+
+def _is_weekend(quarter: int) -> bool:
+    return (quarter // _DAY_QUARTERS + 3) % 7 >= 5  # 1 January 1970 was a Thursday; Monday is 0
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
@@ -142,9 +150,9 @@ def _slower(shown: Mapping[str, float], usual: Mapping[str, Usual]) -> bool:
     more, tail_more = shown[_MEDIAN] - middle.value, shown[_TAIL] - tail.value
     if shown[_MEDIAN] <= middle.chance or shown[_TAIL] <= tail.chance or tail_more < more / 2:
         return False
-    if middle.young and tail_more < tail.value:
+    if middle.strange and shown[_MEDIAN] <= tail.value:  # on the first weekend the neighbours may all be gone
         return False
-    return more >= (2.0 if middle.young else 1.0) * max(_RTT_MS, (_RTT_FACTOR - 1) * middle.value)
+    return more >= (2.0 if middle.strange else 1.0) * max(_RTT_MS, (_RTT_FACTOR - 1) * middle.value)
 
 
 def _retransmits_more(shown: Mapping[str, float], usual: Mapping[str, Usual]) -> bool:
@@ -152,7 +160,7 @@ def _retransmits_more(shown: Mapping[str, float], usual: Mapping[str, Usual]) ->
         return False
     before = usual[_RETRANSMITTING]
     connections, more = shown[_CONNECTIONS] / 100, shown[_RETRANSMITTING] - before.value
-    if shown[_RETRANSMITTING] <= before.chance or more < (2.0 if before.young else 1.0) * _RETRANSMITTING_POINTS:
+    if shown[_RETRANSMITTING] <= before.chance or more < (2.0 if before.strange else 1.0) * _RETRANSMITTING_POINTS:
         return False
     enough = shown[_RETRANSMITTING] * connections >= levels.MINIMUM_RETRANSMITTING
     return enough and more * connections >= _DEVIATIONS * sqrt(before.value * connections)
