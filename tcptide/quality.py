@@ -40,7 +40,7 @@ NAMES = (_MEDIAN, _TAIL, _RETRANSMITTING, _CONNECTIONS)
 
 _RTT_FACTOR, _RTT_MS, _RETRANSMITTING_POINTS = 2.0, 20.0, 5.0
 _DEVIATIONS = 5.0
-_HIGH, _HIGH_FACTOR = 0.98, 1.25
+_HIGH, _HIGH_AT_AN_HOUR, _HIGH_FACTOR = 0.98, 0.8, 1.25
 _DEVIATION_OF_MEDIAN = 1.4826  # from a median absolute deviation to a standard one
 
 
@@ -116,10 +116,12 @@ def _usual(name: str, now: int, quarters: Sequence[Rollup]) -> Usual | None:
     if len(chosen) < MINIMUM_QUARTERS:
         return None
     values = [value for _, value in chosen]
+    alike = [value for quarter, value in chosen if _alike(quarter, now)]
     middle, high = _quantile(values, 0.5), _quantile(values, _HIGH)
     deviation = _DEVIATION_OF_MEDIAN * _quantile([abs(value - middle) for value in values], 0.5)
-    strange = sum(_alike(quarter, now) for quarter, _ in chosen) < _ALIKE
-    return Usual(middle, max(middle + _DEVIATIONS * deviation, _HIGH_FACTOR * high), strange)
+    at_this_hour = _quantile(alike, _HIGH_AT_AN_HOUR) if alike else 0.0
+    chance = max(middle + _DEVIATIONS * deviation, _HIGH_FACTOR * max(high, at_this_hour))
+    return Usual(middle, chance, strange=len(alike) < _ALIKE)
 
 
 def _alike(quarter: int, other: int) -> bool:

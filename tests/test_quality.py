@@ -13,7 +13,7 @@ from tcptide.quality import Quality, usual_at
 from tests.samples import point
 
 DAY = 96  # quarters of an hour
-NOW = 100 * DAY + 48  # noon
+NOW = 104 * DAY + 48  # noon of a Wednesday
 
 #: Round-trip times of a quarter of an hour: median, 95th percentile; then what retransmits, and connections.
 Figures = tuple[float | None, float | None, float | None, float | None]
@@ -122,20 +122,24 @@ def test_ten_minutes_after_a_boot_are_quiet() -> None:
     assert compare(later[-1], later, history(8)).degradations != ()
 
 
-def test_young_history_says_nothing_then_only_what_is_glaring() -> None:
-    assert compared(SLOW, history(5)[:0]) == quality.UNKNOWN
+def test_hours_that_the_history_does_not_know_say_only_what_is_glaring() -> None:
     assert compared(SLOW, history(19 / DAY)) == quality.UNKNOWN
-    for days in (6 / 24, 6):
+    for days in (6 / 24, 20 / 24):
         assert kinds((75.0, 300.0, 9.0, 400.0), history(days)) == []  # the median is what one in twenty always had
         assert kinds((96.0, 300.0, 11.0, 400.0), history(days)) == ["rtt", "retransmitting"]
-    assert kinds((60.0, 300.0, 6.0, 400.0), history(8)) == ["rtt", "retransmitting"]
+    assert kinds((60.0, 300.0, 6.0, 400.0), history(2)) == ["rtt", "retransmitting"]
 
 
 def test_the_first_weekend_without_neighbours_is_no_degradation() -> None:
     def office(quarter: int) -> Figures:
         return (1.7, 235.0, 0.4, 400.0)
 
-    assert kinds((137.0, 490.0, 0.4, 120.0), history(5, office)) == []
+    alone: Figures = (137.0, 490.0, 0.4, 120.0)
+    quarters = history(2 + 5, office)  # of Wednesday to Wednesday, the weekend in it
+    assert kinds(alone, quarters) == ["rtt"]
+    saturday = [each._replace(quarter=each.quarter + 3 * DAY) for each in quarters[-5 * DAY :]]
+    rows = [row(3 * 24 * 60 + minute, alone) for minute in range(-3, 1)]
+    assert compare(rows[-1], rows, saturday).degradations == ()
 
 
 def test_few_connections_are_not_compared() -> None:
