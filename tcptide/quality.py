@@ -2,7 +2,8 @@
 
 What is usual is the median quarter of an hour of the last seven days. The newest day is left out of it, so that what
 goes wrong does not become usual while it does; after a day it has. Robust statistics (the median, the median absolute
-deviation, the quarter that one in fifty exceeds) so that a bad hour last week changes nothing.
+deviation, the quarter that one in fifty exceeds) so that a bad hour last week changes nothing; and what the same hour
+of such days was like, for hosts whose clients are others at night or on weekends.
 
 Round-trip times count as worse when the median and the 95th percentile both are. When connections to farther places
 become more the median alone jumps, by any factor, and nothing is wrong.
@@ -19,7 +20,6 @@ from tcptide.schema import QUARTER_SECONDS
 DAYS = 7
 _DAY_QUARTERS = 86400 // QUARTER_SECONDS
 
-_ALIKE = 4  # quarters of an hour that make an hour known
 #: How far back rollups are needed: the seven days and the one that is left out.
 HISTORY_SECONDS = (DAYS + 1) * 86400.0
 
@@ -39,9 +39,15 @@ _MEDIAN, _TAIL, _RETRANSMITTING, _CONNECTIONS = "rtt_p50_ms", "rtt_p95_ms", "ret
 NAMES = (_MEDIAN, _TAIL, _RETRANSMITTING, _CONNECTIONS)
 
 _RTT_FACTOR, _RTT_MS, _RETRANSMITTING_POINTS = 2.0, 20.0, 5.0
+
 _DEVIATIONS = 5.0
-_HIGH, _HIGH_AT_AN_HOUR, _HIGH_FACTOR = 0.98, 0.8, 1.25
 _DEVIATION_OF_MEDIAN = 1.4826  # from a median absolute deviation to a standard one
+
+#: Chance reaches so many times as far as the quarters that one in fifty exceeds, at an hour one in five.
+_HIGH_FACTOR, _HIGH, _HIGH_AT_AN_HOUR = 1.5, 0.98, 0.8
+
+#: Quarters within an hour by the clock, of such a day, that make the hour known.
+_ALIKE, _AN_HOUR = 4, 4
 
 
 class Usual(NamedTuple):
@@ -127,7 +133,7 @@ def _usual(name: str, now: int, quarters: Sequence[Rollup]) -> Usual | None:
 def _alike(quarter: int, other: int) -> bool:
     """Within an hour of each other by the clock, and both of the week or both of the weekend (UTC)."""
     apart = (quarter - other) % _DAY_QUARTERS
-    return min(apart, _DAY_QUARTERS - apart) <= 4 and _is_weekend(quarter) == _is_weekend(other)
+    return min(apart, _DAY_QUARTERS - apart) <= _AN_HOUR and _is_weekend(quarter) == _is_weekend(other)
 
 
 def _is_weekend(quarter: int) -> bool:

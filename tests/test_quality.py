@@ -189,8 +189,9 @@ def test_few_more_of_few_may_be_chance() -> None:
 
 
 def test_constant_history_has_no_deviation_to_go_by() -> None:
-    assert kinds((49.0, 130.0, 0.4, 400.0), history(8)) == ["rtt"]
-    assert kinds((43.9, 130.0, 0.4, 400.0), history(8)) == []
+    assert kinds((49.0, 143.0, 0.4, 400.0), history(8)) == ["rtt"]
+    assert kinds((49.0, 142.0, 0.4, 400.0), history(8)) == []
+    assert kinds((43.9, 143.0, 0.4, 400.0), history(8)) == []
 
 
 def noisy(seed: int, spread: float) -> Iterator[Figures]:
