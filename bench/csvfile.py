@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from tcptide.model import NOT_CONNECTIONS, STATES, Verdict
-from tcptide.patterns import ALARM_PATTERNS, Detector
+from tcptide.model import ALARM_PATTERNS, NOT_CONNECTIONS, STATES, Verdict
+from tcptide.patterns import Detector
 
 Sample = tuple[float, Mapping[str, float]]
 JUDGED = tuple(state for state in STATES if state not in NOT_CONNECTIONS)

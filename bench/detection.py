@@ -18,7 +18,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from tcptide.patterns import ALARM_PATTERNS, SENSITIVITIES, VERSION
+from tcptide.model import ALARM_PATTERNS
+from tcptide.patterns import SENSITIVITIES, VERSION
 
 from .csvfile import BadFileError, episodes, read
 from .detector import Judge

@@ -36,13 +36,12 @@ from tcptide.codec import TOP, Top
 from tcptide.config import Config
 from tcptide.findings import Severity
 from tcptide.lookout import Lookout
-from tcptide.model import Finding, Look, Point, Rollup, Sample
+from tcptide.model import ALARM_PATTERNS, Finding, Look, Point, Rollup, Sample
 from tcptide.observation import observe
-from tcptide.outlook import ALARMS
 from tcptide.series import point_of
 from tcptide.simulate import samples
-from tcptide.simulated_host import DAY_SECONDS, Host
-from tcptide.simulated_roles import profile
+from tcptide.simulation.host import DAY_SECONDS, Host
+from tcptide.simulation.roles import profile
 
 MONDAY = 1_800_230_400.0  # 2027-01-18 00:00 UTC
 STEP_SECONDS = 60.0
@@ -204,7 +203,7 @@ def through(role: str, host: str, taken: Iterable[Sample]) -> Week:
                 alarms.append(Alarm(check.spec.name, host, int((sample.origin.wall_seconds - began) // 60), line))
         for change in lookout.changes:
             if change.forecast is None:
-                patterns[change.pattern or ""] += change.pattern in ALARMS
+                patterns[change.pattern or ""] += change.pattern in ALARM_PATTERNS
             else:
                 patterns["limit in reach"] += change.forecast.seconds is not None
     return Week(role, host, number, results, tuple(alarms), +patterns)

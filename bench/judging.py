@@ -17,8 +17,8 @@ from tcptide.clock import SYSTEM
 from tcptide.config import Config
 from tcptide.kernel import netns
 from tcptide.kernel.procfs import ProcFs
-from tcptide.simulated_host import DAY_SECONDS, Host
-from tcptide.simulated_roles import ROLES, profile
+from tcptide.simulation.host import DAY_SECONDS, Host
+from tcptide.simulation.roles import ROLES, profile
 from tcptide.writer import Writer
 
 from . import table

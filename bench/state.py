@@ -11,7 +11,7 @@ from tcptide import history, schema, trends
 from tcptide.clock import SystemClock
 from tcptide.config import Config
 from tcptide.model import Sample
-from tcptide.simulated_host import DAY_SECONDS, Host
+from tcptide.simulation.host import DAY_SECONDS, Host
 from tcptide.statefiles import lock, size_bytes
 from tcptide.writer import Writer
 

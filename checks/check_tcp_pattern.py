@@ -7,8 +7,8 @@ from typing import NoReturn
 from tcptide import outlook as history
 from tcptide import saying
 from tcptide.history_findings import of_outlook
-from tcptide.model import Forecast, Look, Point, Rates
-from tcptide.outlook import ALARMS, REACH_SECONDS, Outlook
+from tcptide.model import ALARM_PATTERNS, Forecast, Look, Point, Rates
+from tcptide.outlook import REACH_SECONDS, Outlook
 
 from . import spec
 from .frame import Context, run, sampled
@@ -30,11 +30,11 @@ def _alerts(text: str) -> list[tuple[str, int]]:
     alerts = []
     for part in text.split(","):
         name, given, state = part.partition("=")
-        if name not in (*ALARMS, "all"):
-            raise ValueError(f"{name!r} is none of {', '.join(ALARMS)}, all")
+        if name not in (*ALARM_PATTERNS, "all"):
+            raise ValueError(f"{name!r} is none of {', '.join(ALARM_PATTERNS)}, all")
         if given and state not in _STATES:
             raise ValueError(f"{state!r} is neither warning nor critical")
-        alerts += [(each, _STATES[state or "warning"]) for each in (ALARMS if name == "all" else (name,))]
+        alerts += [(each, _STATES[state or "warning"]) for each in (ALARM_PATTERNS if name == "all" else (name,))]
     return alerts
 
 
@@ -59,8 +59,8 @@ SPEC = CheckSpec(
     options=(
         Option(
             ("--alert-on",),
-            f"WARNING, or with =critical CRITICAL, while there is such a pattern: {', '.join(ALARMS)} or all; a list "
-            "with commas, or repeated",
+            f"WARNING, or with =critical CRITICAL, while there is such a pattern: {', '.join(ALARM_PATTERNS)} or all; "
+            "a list with commas, or repeated",
             "PATTERN[=STATE]",
             _alerts,
             repeatable=True,

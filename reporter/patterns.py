@@ -8,8 +8,8 @@ from itertools import count, zip_longest
 from math import inf
 
 from tcptide import saying
-from tcptide.model import Event, Point, Verdict
-from tcptide.outlook import ALARMS, Outlook
+from tcptide.model import ALARM_PATTERNS, Event, Point, Verdict
+from tcptide.outlook import Outlook
 
 from . import words
 from .frames import History
@@ -74,9 +74,9 @@ def marked(
         begin, samples = wall if begin is None else begin, samples + 1
         if after == pattern and wall not in gaps:
             continue
-        if samples < FORMING and pattern in ALARMS and after in ALARMS and wall not in gaps:
+        if samples < FORMING and pattern in ALARM_PATTERNS and after in ALARM_PATTERNS and wall not in gaps:
             continue
-        if pattern in ALARMS:
+        if pattern in ALARM_PATTERNS:
             found.append(Marked(pattern, begin, wall))
         begin, samples = None, 0
     longest = {*sorted(found, key=lambda one: one.since - one.until)[:SHOWN]}
@@ -112,7 +112,7 @@ def now(outlook: Outlook | None, last: Verdict | None, every: Sequence[Marked], 
     return Now(
         name(verdict.pattern),
         MEANINGS.get(verdict.pattern, ""),
-        verdict.pattern in ALARMS,
+        verdict.pattern in ALARM_PATTERNS,
         [*_verdict(verdict, zone), *(_outlook(outlook) if outlook else ())],
     )
 

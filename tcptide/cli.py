@@ -147,14 +147,14 @@ def simulate(context: Context) -> int:
     import json
 
     from tcptide import simulate as simulation
-    from tcptide import simulated_host, simulated_roles
+    from tcptide.simulation import host, roles
 
     options, settings = context.options, context.config
     until = (context.clock.wall() if options.until is None else options.until) // 60 * 60
-    since = until - options.days * simulated_host.DAY_SECONDS
+    since = until - options.days * host.DAY_SECONDS
     kinds = options.incidents
-    profile = simulated_roles.profile(options.role, options.seed)
-    incidents = simulated_host.place(kinds, since, until, options.seed, profile)
+    profile = roles.profile(options.role, options.seed)
+    incidents = host.place(kinds, since, until, options.seed, profile)
     if options.labels:
         labels = {
             "seed": options.seed,
@@ -261,7 +261,7 @@ def _time(text: str) -> float:
 
 
 def _role(text: str) -> str:
-    from tcptide.simulated_roles import ROLES
+    from tcptide.simulation.roles import ROLES
 
     if text not in ROLES:
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(ROLES)}")
@@ -269,7 +269,7 @@ def _role(text: str) -> str:
 
 
 def _incidents(text: str) -> list[str]:
-    from tcptide.simulated_host import INCIDENTS
+    from tcptide.simulation.host import INCIDENTS
 
     kinds = list(INCIDENTS) if text == "all" else [] if text == "none" else text.split(",")
     for kind in kinds:

@@ -1,17 +1,17 @@
 """When a limit is reached: how one resource grows, and what that means for any limit.
 
-Only accepted growth is extrapolated: a slow leak that was found (leaks.py), or a ramp (ramps.py). It grows on a base:
-what the same time of yesterday held, scaled to today. Straight lines through everything would claim a limit in every
-morning.
+Only accepted growth is extrapolated: a slow leak that was found (detection/leaks.py), or a ramp (detection/ramps.py).
+It grows on a base: what the same time of yesterday held, scaled to today. Straight lines through everything would claim
+a limit in every morning.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tcptide.leaks import SlowLeak
+from tcptide.detection.leaks import SlowLeak
+from tcptide.detection.ramps import Ramps
 from tcptide.model import Forecast
-from tcptide.ramps import Ramps
 
 GAP_INTERVALS = 3.0  # longer without a sample, and what comes next is no continuation
 BLOCK_SECONDS = 600.0  # a day is remembered in means over these

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tcptide import levels, patterns
+from tcptide.detection.leaks import SlowLeak
+from tcptide.detection.survival import Survivors
 from tcptide.forecast import Trend
 from tcptide.growth import Usual
-from tcptide.leaks import SlowLeak
-from tcptide.model import Forecast, Leak, Verdict
+from tcptide.model import ALARM_PATTERNS, Forecast, Leak, Verdict
 from tcptide.observation import Observation, Settled
-from tcptide.outlook import ALARMS, Outlook
+from tcptide.outlook import Outlook
 from tcptide.patterns import Detector
 from tcptide.resources import Resources
-from tcptide.survival import Survivors
 
 #: Raised whenever the same rows would give another outlook.
 VERSION = f"1-{patterns.VERSION}"
@@ -108,7 +108,7 @@ class Lookout:
         """The verdict with who is behind it: a leak that was seen to stay names itself, else what isn't usual does."""
         change = per_hour = destination = local_port = None
         grown = self._detector.leak
-        if verdict.pattern in ALARMS:
+        if verdict.pattern in ALARM_PATTERNS:
             if verdict.pattern == "slow_leak" and leaks:
                 verdict = verdict._replace(grew=leaks[0].state, holder=leaks[0].holder)
                 per_hour = leaks[0].per_hour
@@ -162,11 +162,14 @@ def _together(leaks: Sequence[Leak]) -> SlowLeak | None:
 
 def _of_note(verdict: Verdict, seen: Observation, leaks: Sequence[Leak]) -> Verdict:
     """The verdict without the noise after a boot or of a few connections, and with leaks that were seen to stay."""
-    if verdict.pattern in ALARMS and seen.boottime_seconds < QUIET_SECONDS:
+    if verdict.pattern in ALARM_PATTERNS and seen.boottime_seconds < QUIET_SECONDS:
         verdict = verdict._replace(pattern="insufficient_data", since=None, grew=None, holder=None)
-    if verdict.pattern in ALARMS and max(verdict.expected or 0.0, verdict.seen or 0.0) < levels.MINIMUM_CONNECTIONS:
+    if (
+        verdict.pattern in ALARM_PATTERNS
+        and max(verdict.expected or 0.0, verdict.seen or 0.0) < levels.MINIMUM_CONNECTIONS
+    ):
         verdict = verdict._replace(pattern="normal", since=None, grew=None, holder=None)
-    if leaks and (verdict.pattern not in ALARMS or _is_leaked(verdict, leaks)):
+    if leaks and (verdict.pattern not in ALARM_PATTERNS or _is_leaked(verdict, leaks)):
         verdict = verdict._replace(pattern="slow_leak", since=leaks[0].since)
     return verdict
 

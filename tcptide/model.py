@@ -25,6 +25,10 @@ STATES = (
 #: Sockets that are no connection: they have no remote end.
 NOT_CONNECTIONS = ("LISTEN", "BOUND")
 
+#: Patterns that are no news, and those that something is the matter, in the order of how bad they are.
+QUIET_PATTERNS = ("insufficient_data", "normal", "periodic")
+ALARM_PATTERNS = ("spike", "level_shift", "rapid_decrease", "rapid_increase", "slow_leak")
+
 
 class Origin(NamedTuple):
     """Where, when and how a look was taken."""
@@ -191,7 +195,7 @@ class Rates(NamedTuple):
 class Verdict(NamedTuple):
     """What the detector says is happening."""
 
-    pattern: str
+    pattern: str  # of QUIET_PATTERNS or ALARM_PATTERNS
     since: float | None  # wall clock seconds
     expected: float | None
     seen: float | None

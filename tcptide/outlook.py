@@ -10,14 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcptide.errors import StoreError
-from tcptide.model import Destination, Forecast, Leak, Point, Verdict
+from tcptide.model import ALARM_PATTERNS, Destination, Forecast, Leak, Point, Verdict
 from tcptide.text import endpoint
 
 if TYPE_CHECKING:  # loaded by who looks ahead, which not every check does
     from tcptide.forecast import Trend
-
-#: Patterns that something is the matter; the others are insufficient_data, normal and periodic.
-ALARMS = ("spike", "level_shift", "rapid_decrease", "rapid_increase", "slow_leak")
 
 #: What can run out: name, Series of what is used, Series of the limit. Besides these the ports towards a destination,
 #: `ports LOCAL REMOTE:PORT`.
@@ -48,8 +45,8 @@ class Outlook(NamedTuple):
 
     @property
     def alarm(self) -> bool:
-        """Whether the pattern is one of ALARMS."""
-        return self.verdict.pattern in ALARMS
+        """Whether the pattern is one of ALARM_PATTERNS."""
+        return self.verdict.pattern in ALARM_PATTERNS
 
 
 def ports_resource(destination: Destination) -> str:

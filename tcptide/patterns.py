@@ -9,18 +9,13 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any, Self
 
-from tcptide.coarse import COARSE_SECONDS, Coarse
-from tcptide.leaks import LeakFinder, SlowLeak
-from tcptide.model import Verdict
-from tcptide.steps import Steps
+from tcptide.detection.coarse import COARSE_SECONDS, Coarse
+from tcptide.detection.leaks import LeakFinder, SlowLeak
+from tcptide.detection.steps import Steps
+from tcptide.model import QUIET_PATTERNS, Verdict
 
 #: Raise it with every change that makes the same samples give another verdict.
 VERSION = "1"
-
-#: No news, then news in the order of how bad they are.
-QUIET_PATTERNS = ("insufficient_data", "normal", "periodic")
-ALARM_PATTERNS = ("spike", "level_shift", "rapid_decrease", "rapid_increase", "slow_leak")
-PATTERNS = QUIET_PATTERNS + ALARM_PATTERNS
 
 #: What a change must be, as a share of what `quiet` asks for.
 FACTORS = {"quiet": 1.0, "normal": 0.85, "eager": 0.7}

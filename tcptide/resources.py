@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from tcptide.detection.leaks import SlowLeak
 from tcptide.forecast import Tracker, Trend, forecast
-from tcptide.leaks import SlowLeak
 from tcptide.model import Forecast
 from tcptide.observation import Observation, Settled
 from tcptide.outlook import REACH_SECONDS, RESOURCES

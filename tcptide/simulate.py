@@ -7,8 +7,8 @@ from tcptide.clock import Clock
 from tcptide.config import Config
 from tcptide.model import Sample
 from tcptide.schema import QUARTER_SECONDS
-from tcptide.simulated_host import DAY_SECONDS, Host, Incident
-from tcptide.simulated_profile import DEFAULT, Profile
+from tcptide.simulation.host import DAY_SECONDS, Host, Incident
+from tcptide.simulation.profile import DEFAULT, Profile
 from tcptide.statefiles import StateError
 from tcptide.writer import Writer
 

@@ -10,7 +10,7 @@ from tcptide.doctor_item import Patient
 from tcptide.kernel import processes
 from tcptide.kernel.procfs import ProcFs
 from tcptide.model import Sample
-from tcptide.simulated_host import Host
+from tcptide.simulation.host import Host
 from tcptide.writer import Writer
 
 from .storing import HandClock

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from tcptide.model import Verdict
-from tcptide.patterns import ALARM_PATTERNS, Detector
+from tcptide.model import ALARM_PATTERNS, Verdict
+from tcptide.patterns import Detector
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 START = 1_767_225_600.0  # midnight

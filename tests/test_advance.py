@@ -14,7 +14,7 @@ from tcptide.model import Sample
 from tcptide.observation import Observation
 from tcptide.outlook import Outlook
 from tcptide.simulate import samples
-from tcptide.simulated_host import INCIDENTS, Host, Incident
+from tcptide.simulation.host import INCIDENTS, Host, Incident
 from tcptide.statefiles import StateError
 from tcptide.store import Reader
 from tcptide.writer import Writer

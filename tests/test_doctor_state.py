@@ -12,7 +12,7 @@ import pytest
 from tcptide import doctor_state, history, statefiles
 from tcptide.clock import SYSTEM
 from tcptide.config import Config
-from tcptide.simulated_host import Host
+from tcptide.simulation.host import Host
 from tcptide.writer import Writer
 
 from .doctoring import CLOCK, NOW, SAMPLER, lines, me, patient, store

@@ -8,7 +8,7 @@ import pytest
 from bench import fleet
 from bench.fleet import Alarm, Week
 from tcptide.simulate import samples
-from tcptide.simulated_host import DAY_SECONDS, Host, Incident
+from tcptide.simulation.host import DAY_SECONDS, Host, Incident
 from tests.worlds import TREE
 
 WEEKS = [

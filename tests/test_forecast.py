@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pytest
 
+from tcptide.detection.leaks import SlowLeak
 from tcptide.forecast import Tracker, Trend, forecast
-from tcptide.leaks import SlowLeak
 from tcptide.model import Forecast
 from tests.series import DAY_SAMPLES, HOUR_SAMPLES, MINUTE, START, days, usual
 

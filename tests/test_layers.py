@@ -30,7 +30,7 @@ TABLES = TYPES | {"tcptide.series", "tcptide.schema", "tcptide.levels", "tcptide
 ANALYSIS = TABLES | {"tcptide.usage", "tcptide.findings", "tcptide.outlook"}
 JUDGED = TABLES | {
     *("tcptide.codec", "tcptide.outlook", "tcptide.observation", "tcptide.growth", "tcptide.resources"),
-    *("tcptide.forecast", "tcptide.leaks", "tcptide.patterns", "tcptide.survival"),
+    *("tcptide.forecast", "tcptide.detection.leaks", "tcptide.patterns", "tcptide.detection.survival"),
 }
 STATE = TABLES | {
     *("tcptide.clock", "tcptide.codec", "tcptide.outlook", "tcptide.statefiles", "tcptide.store", "tcptide.writer"),
@@ -50,7 +50,6 @@ MAY_IMPORT = {
     "tcptide.ports": TYPES,
     "tcptide.seen": TYPES,
     "tcptide.lingering": TYPES | {"tcptide.seen"},
-    "tcptide.survival": TYPES | {"tcptide.lingering"},
     "tcptide.trends": TABLES,
     "tcptide.usage": TABLES,
     "tcptide.findings": ANALYSIS,
@@ -58,10 +57,7 @@ MAY_IMPORT = {
     "tcptide.advice": ANALYSIS | {"tcptide.words"},
     "tcptide.quality": TABLES,
     "tcptide.history_findings": ANALYSIS | {"tcptide.quality"},
-    "tcptide.onsets": set(),
-    "tcptide.leaks": {"tcptide.onsets"},
-    "tcptide.ramps": set(),
-    "tcptide.forecast": TYPES | {"tcptide.leaks", "tcptide.ramps"},
+    "tcptide.forecast": TYPES | {"tcptide.detection.leaks", "tcptide.detection.ramps"},
     "tcptide.outlook": TABLES | {"tcptide.forecast"},
     "tcptide.observation": TABLES | {"tcptide.codec", "tcptide.outlook"},
     "tcptide.growth": TYPES | {"tcptide.codec"},
@@ -86,9 +82,7 @@ KERNEL_MAY_IMPORT = TYPES
 PURE = (
     *("errors", "model", "series", "schema", "codec", "levels", "text", "privacy", "ports"),
     *("trends", "usage", "findings", "words", "advice", "quality", "history_findings"),
-    *("simulated_profile", "simulated_events", "simulated_looks", "simulated_roles", "simulated_host"),
-    *("outlook", "observation", "growth", "resources", "lookout", "seen", "lingering", "survival"),
-    *("onsets", "leaks", "ramps", "forecast"),
+    *("outlook", "observation", "growth", "resources", "lookout", "seen", "lingering", "patterns", "forecast"),
 )
 #: Of the standard library, what a pure module may use.
 PURE_LIBRARY = {
@@ -175,9 +169,20 @@ def test_kernel_stands_on_types_alone(file: str) -> None:
     assert {name for name in of_core if not name.startswith("tcptide.kernel")} <= KERNEL_MAY_IMPORT
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_pure_modules_touch_nothing(name: str) -> None:
-    file = f"tcptide/{name}.py"
+PURE_FILES = [
+    *(f"tcptide/{name}.py" for name in PURE),
+    *source_files("tcptide/detection", "tcptide/simulation"),
+]
+
+
+@pytest.mark.parametrize("file", source_files("tcptide/detection"))
+def test_detection_knows_its_samples_only(file: str) -> None:
+    of_core = {name for name in imported(file) if name.startswith("tcptide.")}
+    assert {name for name in of_core if not name.startswith("tcptide.detection")} <= TYPES | {"tcptide.lingering"}
+
+
+@pytest.mark.parametrize("file", PURE_FILES)
+def test_pure_modules_touch_nothing(file: str) -> None:
     assert {each for each in imported(file) if not each.startswith("tcptide")} <= PURE_LIBRARY
     called = {
         node.func.id for node in ast.walk(parsed(file)) if isinstance(node, ast.Call) and hasattr(node.func, "id")

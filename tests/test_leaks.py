@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tcptide.leaks import LeakFinder, SlowLeak
+from tcptide.detection.leaks import LeakFinder, SlowLeak
 from tests.series import DAY_SAMPLES, HOUR_SAMPLES, MINUTE, START
 
 ONSET = 30 * HOUR_SAMPLES

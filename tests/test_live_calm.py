@@ -34,8 +34,8 @@ from tcptide.kernel.procfs import ProcFs
 from tcptide.model import Sample
 from tcptide.sampler import take_sample
 from tcptide.simulate import samples
-from tcptide.simulated_host import DAY_SECONDS, Host
-from tcptide.simulated_roles import profile
+from tcptide.simulation.host import DAY_SECONDS, Host
+from tcptide.simulation.roles import profile
 from tcptide.writer import Writer
 from tests.checking import ALL
 from tests.judging import chosen

@@ -10,11 +10,11 @@ import pytest
 
 from tcptide.clock import SYSTEM
 from tcptide.codec import sample_from_json, top_from_json, top_to_json
+from tcptide.detection.survival import Survivors
 from tcptide.kernel import tcpinfo
 from tcptide.kernel.procfs import ProcFs
 from tcptide.model import Lingering, Sample
 from tcptide.sampler import take_sample
-from tcptide.survival import Survivors
 from tests.worlds import Cgroup, World, as_user, eventually, run
 
 pytestmark = pytest.mark.root

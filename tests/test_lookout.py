@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tcptide import config, lookout, outlook, patterns
+from tcptide import config, lookout, patterns
 from tcptide.codec import top_from_json, top_to_json
 from tcptide.lingering import of_ages
 from tcptide.lookout import Change, Lookout
@@ -16,7 +16,7 @@ from tcptide.observation import Observation, observe
 from tcptide.outlook import Outlook
 from tcptide.series import point_of
 from tcptide.simulate import samples
-from tcptide.simulated_host import INCIDENTS, Host, Incident
+from tcptide.simulation.host import INCIDENTS, Host, Incident
 
 from .samples import ORIGIN, destination, sample, states
 
@@ -62,8 +62,7 @@ def incident(kind: str, begins: float, hours: float) -> Incident:
     return Incident(kind, begins, begins + hours * HOUR, INCIDENTS[kind][2])
 
 
-def test_the_words_are_those_of_the_detector_and_the_configuration() -> None:
-    assert set(outlook.ALARMS) == set(patterns.ALARM_PATTERNS)
+def test_sensitivities_are_those_of_the_configuration() -> None:
     (key,) = [key for key in config.KEYS if key.name == "pattern.sensitivity"]
     assert [key.read(name) for name in patterns.SENSITIVITIES] == list(patterns.SENSITIVITIES)
 

@@ -11,7 +11,7 @@ from tcptide.advance import REPLAYED_ROWS
 from tcptide.config import Config
 from tcptide.model import Sample
 from tcptide.simulate import samples
-from tcptide.simulated_host import DAY_SECONDS, INCIDENTS, Host, Incident
+from tcptide.simulation.host import DAY_SECONDS, INCIDENTS, Host, Incident
 from tcptide.writer import Writer
 
 from .storing import sql

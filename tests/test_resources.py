@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import pytest
 
 from tcptide.codec import Top
+from tcptide.detection.leaks import SlowLeak
 from tcptide.forecast import Trend
-from tcptide.leaks import SlowLeak
 from tcptide.model import Forecast
 from tcptide.observation import Observation, Settled
 from tcptide.outlook import REACH_SECONDS

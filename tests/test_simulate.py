@@ -14,8 +14,8 @@ from tcptide.config import Config, Retention
 from tcptide.model import STATES, Sample
 from tcptide.series import COUNTERS, SERIES, point_of
 from tcptide.simulate import samples, simulate
-from tcptide.simulated_host import DAY_SECONDS, INCIDENTS, Host, Incident, place
-from tcptide.simulated_roles import ROLES, profile
+from tcptide.simulation.host import DAY_SECONDS, INCIDENTS, Host, Incident, place
+from tcptide.simulation.roles import ROLES, profile
 from tcptide.store import Reader
 
 from . import worlds

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tcptide.detection.survival import Survivors
 from tcptide.lingering import of_ages
 from tcptide.model import Leak, Lingering
-from tcptide.survival import Survivors
 
 WALL = 1_760_000_000.0
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tcptide.onsets import Base, Follower, Kind, Onset
+from tcptide.detection.onsets import Base, Follower, Kind, Onset
 
 BLOCK_SAMPLES = 10
 BLOCK_SECONDS = (60.0, 600.0)  # at least and at most, but never less than two samples

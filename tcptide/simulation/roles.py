@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from tcptide.model import Limits
-from tcptide.simulated_profile import DAY_SECONDS, DEFAULT, LIMITS, Burst, Path, Profile, Rhythm, Service, Upstream
+from tcptide.simulation.profile import DAY_SECONDS, DEFAULT, LIMITS, Burst, Path, Profile, Rhythm, Service, Upstream
 
 _HOUR = 3600.0
 

@@ -11,9 +11,9 @@ from itertools import pairwise
 from math import log, sqrt
 from typing import Any
 
-from tcptide.cycles import Cycle
-from tcptide.days import DAY_SECONDS, Days
-from tcptide.event import LASTS_SAMPLES, SLOW_DOWN, SLOW_UP, Event, median
+from tcptide.detection.cycles import Cycle
+from tcptide.detection.days import DAY_SECONDS, Days
+from tcptide.detection.event import LASTS_SAMPLES, SLOW_DOWN, SLOW_UP, Event, median
 
 BEFORE = 15  # samples that make the level before
 FEWEST = 8  # with fewer nothing is said

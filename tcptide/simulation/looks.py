@@ -8,8 +8,8 @@ from random import Random
 
 from tcptide.lingering import of_ages
 from tcptide.model import Destination, Holder, Lingering, Listener, Ports
-from tcptide.simulated_events import Incident
-from tcptide.simulated_profile import DAY_SECONDS, Path, Profile, Upstream
+from tcptide.simulation.events import Incident
+from tcptide.simulation.profile import DAY_SECONDS, Path, Profile, Upstream
 
 LOCAL = "192.0.2.10"
 LEAKED = 4000  # sockets, by the end of the incident

@@ -7,8 +7,8 @@ by how the days differ so far; a sample that one of them explains is no news.
 from math import log
 from typing import Any
 
-from tcptide.days import Days
-from tcptide.event import median
+from tcptide.detection.days import Days
+from tcptide.detection.event import median
 
 #: From here on the samples are coarse.
 COARSE_SECONDS = 900.0

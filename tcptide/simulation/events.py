@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tcptide.simulated_profile import DAY_SECONDS, DEFAULT, Profile
+from tcptide.simulation.profile import DAY_SECONDS, DEFAULT, Profile
 from tcptide.text import endpoint
 
 

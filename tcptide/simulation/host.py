@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tcptide import simulated_looks as looks
 from tcptide.model import NOT_CONNECTIONS, Origin, Sample, TcpInfo
-from tcptide.simulated_events import INCIDENTS, Incident, Ordinary, ordinary, place
-from tcptide.simulated_looks import LEAKED
-from tcptide.simulated_profile import DAY_SECONDS, DEFAULT, Profile, Upstream
+from tcptide.simulation import looks
+from tcptide.simulation.events import INCIDENTS, Incident, Ordinary, ordinary, place
+from tcptide.simulation.looks import LEAKED
+from tcptide.simulation.profile import DAY_SECONDS, DEFAULT, Profile, Upstream
 
 __all__ = ["DAY_SECONDS", "INCIDENTS", "Host", "Incident", "place"]
 
