@@ -6,13 +6,16 @@ Exit status: 0 done, 1 failed, 2 called or configured wrongly. An error is one l
 import argparse
 import os
 import sys
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from tcptide import __version__, alarm, config, statefiles
 from tcptide.clock import SYSTEM, Clock
 from tcptide.config import Config
 from tcptide.errors import ConfigError, StoreError
 from tcptide.text import one_line
+
+if TYPE_CHECKING:
+    from tcptide.simulation.events import Wanted
 
 #: Of `tcptide sample`; a scheduler starts the next one after 60.
 TIMEOUT_SECONDS = 30.0
@@ -152,9 +155,15 @@ def simulate(context: Context) -> int:
     options, settings = context.options, context.config
     until = (context.clock.wall() if options.until is None else options.until) // 60 * 60
     since = until - options.days * host.DAY_SECONDS
-    kinds = options.incidents
     profile = roles.profile(options.role, options.seed)
+    kinds = options.incidents
+    if kinds is None:
+        kinds = [] if options.incident else list(host.INCIDENTS)
     incidents = host.place(kinds, since, until, options.seed, profile)
+    try:
+        incidents += tuple(one.at(since, until, profile) for one in options.incident)
+    except ValueError as error:
+        raise ConfigError(f"--incident: {error}") from None
     if options.labels:
         labels = {
             "seed": options.seed,
@@ -223,9 +232,18 @@ def _parser() -> _Parser:
     simulated.add_argument(
         "--incidents",
         type=_incidents,
-        default="all",
         metavar="LIST",
-        help="all, none, or a list of leak, flood, port-exhaustion, accept-queue, gap; each comes once a fortnight",
+        help="all, none, or a list of leak, flood, port-exhaustion, accept-queue, gap; each comes once a fortnight "
+        "(default: all, or none with --incident)",
+    )
+    simulated.add_argument(
+        "--incident",
+        type=_incident,
+        action="append",
+        default=[],
+        metavar="KIND@OFFSET[+LENGTH]",
+        help="one at a time of its own, after the begin or, with a minus, before the end: leak@9d6h+15h, flood@-40m; "
+        "repeatable; it may go on at the end",
     )
     simulated.add_argument(
         "--role",
@@ -266,6 +284,15 @@ def _role(text: str) -> str:
     if text not in ROLES:
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(ROLES)}")
     return text
+
+
+def _incident(text: str) -> "Wanted":
+    from tcptide.simulation import events
+
+    try:
+        return events.wanted(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _incidents(text: str) -> list[str]:

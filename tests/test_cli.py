@@ -255,10 +255,22 @@ COMMANDS = "(choose from 'sample', 'doctor', 'migrate', 'simulate')"
             "tcptide simulate: argument --incidents: 'fire' is none of leak, flood, port-exhaustion, accept-queue, gap",
             id="no-incident",
         ),
+        pytest.param(
+            "simulate --days 1 --seed 1 --incident fire@2h",
+            "tcptide simulate: argument --incident: 'fire@2h' is no KIND@OFFSET[+LENGTH], such as leak@9d6h+15h or "
+            "flood@-40m",
+            id="no-such-incident",
+        ),
     ],
 )
 def test_called_wrongly(tcptide: Tcptide, arguments: str, said: str) -> None:
     assert tcptide(*arguments.split()) == (2, "", f"{said}; see {said.partition(':')[0]} --help\n")
+
+
+def test_incident_outside_of_the_history_is_refused(tcptide: Tcptide) -> None:
+    said = "tcptide simulate: --incident: leak would begin outside of the history\n"
+    for offset in ("1d", "-25h"):
+        assert tcptide(*f"simulate --days 1 --seed 1 --incident leak@{offset}".split()) == (2, "", said)
 
 
 @pytest.mark.parametrize("command", ["", "sample", "doctor", "migrate", "simulate"])

@@ -14,6 +14,7 @@ from tcptide.config import Config, Retention
 from tcptide.model import STATES, Sample
 from tcptide.series import COUNTERS, SERIES, point_of
 from tcptide.simulate import samples, simulate
+from tcptide.simulation.events import wanted
 from tcptide.simulation.host import DAY_SECONDS, INCIDENTS, Host, Incident, place
 from tcptide.simulation.roles import ROLES, profile
 from tcptide.store import Reader
@@ -230,6 +231,33 @@ def test_labels_tell_the_truth(state_dir: str, script: Callable[[str], str], tmp
     ]
     assert len(pauses) == 1
     assert pauses[0] == pytest.approx((placed["gap"]["begins_seconds"], placed["gap"]["ends_seconds"]), abs=62)
+
+
+@pytest.mark.parametrize(
+    ("text", "begins", "ends"),
+    [("leak@9d6h+15h", 9.25, 9.875), ("flood@0m+30m", 0.0, 0.5 / 24), ("gap@-1h+2h", 14 - 1 / 24, 14 + 1 / 24)],
+)
+def test_incident_is_where_it_is_wanted(text: str, begins: float, ends: float) -> None:
+    one = wanted(text).at(MONDAY, MONDAY + 14 * DAY_SECONDS)
+    assert (one.begins_seconds - MONDAY) / DAY_SECONDS == pytest.approx(begins)
+    assert (one.ends_seconds - MONDAY) / DAY_SECONDS == pytest.approx(ends)
+
+
+def test_incident_may_go_on_at_the_end(state_dir: str, script: Callable[[str], str], tmp_path: Any) -> None:
+    labels = str(tmp_path / "labels.json")
+    wants = ["--incident", "port-exhaustion@-10m+1h", "--incident", "flood@-20h", "--labels", labels]
+    arguments = ["--days", "1", "--seed", "5", "--until", "2027-01-19T00:00Z", *wants]
+    worlds.run([script("tcptide"), "simulate", "--state-dir", state_dir, *arguments]).check_returncode()
+    with open(labels) as file:
+        placed = [(one["kind"], one["subject"], one["ends_seconds"]) for one in json.load(file)["incidents"]]
+    until = MONDAY + DAY_SECONDS
+    assert placed == [
+        ("port-exhaustion", "192.0.2.50:5432", until + 3000),
+        ("flood", ":443", until - 20 * 3600 + 0.625 * 3600),
+    ]
+    with Reader(state_dir) as reader:
+        used = [point.values["worst_destination"] or 0 for point in reader.points("host", until - 1200, until)]
+    assert max(used[:9]) < 10 and used[-1] == max(used) > 50
 
 
 def test_labels_that_cannot_be_written_are_named(state_dir: str, script: Callable[[str], str]) -> None:

@@ -1,6 +1,7 @@
 """What happens to a simulated machine: incidents, which are wrong, and what is ordinary: restarts, reboots, pauses."""
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -55,6 +56,42 @@ def place(
         begins = since + number * slot + generator.uniform(0.1 * slot, 0.9 * slot - duration)
         incidents.append(Incident(kind, round(begins), round(begins + duration), subject(kind, profile)))
     return tuple(incidents)
+
+
+class Wanted(NamedTuple):
+    """An incident that is to be, as people write it: `leak@9d6h+15h`, or `flood@-40m` before the end."""
+
+    kind: str
+    offset_seconds: float  # from the begin of the history; negative: from its end
+    length_seconds: float
+
+    def at(self, since: float, until: float, profile: Profile = DEFAULT) -> Incident:
+        """The incident in a history; it may still go on when that ends. Raises ValueError if it begins outside."""
+        begins = (until if self.offset_seconds < 0 else since) + self.offset_seconds
+        if not since <= begins < until:
+            raise ValueError(f"{self.kind} would begin outside of the history")
+        return Incident(self.kind, begins, begins + self.length_seconds, subject(self.kind, profile))
+
+
+_WANTED = re.compile(r"([a-z-]+)@(-?)((?:[0-9]+[dhm])+)(?:\+((?:[0-9]+[dhm])+))?")
+_UNITS = {"d": 86400, "h": 3600, "m": 60}
+
+
+def wanted(text: str) -> Wanted:
+    """The incident that a text asks for; without a length it lasts as long as the shortest and longest on average.
+
+    Raises ValueError for what is none.
+    """
+    found = _WANTED.fullmatch(text)
+    if not found or found[1] not in _HOURS:
+        raise ValueError(f"{text!r} is no KIND@OFFSET[+LENGTH], such as leak@9d6h+15h or flood@-40m")
+    kind, before, offset, length = found.groups()
+    usual = sum(_HOURS[kind]) / 2 * 3600
+    return Wanted(kind, -_seconds(offset) if before else _seconds(offset), _seconds(length) if length else usual)
+
+
+def _seconds(text: str) -> float:
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall("([0-9]+)([dhm])", text))
 
 
 class Ordinary(NamedTuple):
