@@ -8,7 +8,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from tcptide import mail
 from tcptide.errors import ConfigError
+from tcptide.mail import Mail
+from tcptide.values import absolute_path, boolean, number, one_of, whole_number
 
 DEFAULT_PATH = "/etc/tcptide/tcptide.toml"
 ENVIRONMENT_VARIABLE = "TCPTIDE_CONFIG"
@@ -46,6 +49,7 @@ class Config(NamedTuple):
     retention: Retention = Retention()
     privacy: Privacy = Privacy()
     pattern: Pattern = Pattern()
+    mail: Mail = Mail()
     #: (check without 'check_', metric) -> (warning, critical): a range, '' for no threshold, None for the default
     thresholds: Mapping[tuple[str, str], tuple[str | None, str | None]] = {}
 
@@ -67,68 +71,30 @@ class Key(NamedTuple):
     help: str
 
 
-def _whole_number(low: int, high: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"is not a whole number from {low} to {high}")
-        return value
-
-    return read
-
-
-def _number(low: float, high: float) -> Callable[[Any], float]:
-    def read(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise ValueError(f"is not a number from {low:g} to {high:g}")
-        return float(value)
-
-    return read
-
-
-def _one_of(*choices: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(f"is none of {', '.join(choices)}")
-        return str(value)
-
-    return read
-
-
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("is neither true nor false")
-    return value
-
-
-def _absolute_path(value: Any) -> str:
-    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
-        raise ValueError("is not an absolute path")
-    return value
-
-
 KEYS: tuple[Key, ...] = (
-    Key("state_dir", _absolute_path, "directory of the state, instead of the one that is found"),
-    Key("interval_seconds", _number(1, 300), "time between two history rows"),
-    Key("max_age_seconds", _number(0, 900), "a check uses a sample of at most this age, else it looks itself"),
-    Key("timeout_seconds", _number(1, 300), "a check that takes longer answers UNKNOWN"),
-    Key("retention.raw_days", _whole_number(1, 400), "history rows and top lists with addresses are kept this long"),
-    Key("retention.rollup_days", _whole_number(1, 4000), "rollups of 15 minutes are kept this long"),
-    Key("retention.event_days", _whole_number(1, 4000), "changes of state are kept this long"),
+    Key("state_dir", absolute_path, "directory of the state, instead of the one that is found"),
+    Key("interval_seconds", number(1, 300), "time between two history rows"),
+    Key("max_age_seconds", number(0, 900), "a check uses a sample of at most this age, else it looks itself"),
+    Key("timeout_seconds", number(1, 300), "a check that takes longer answers UNKNOWN"),
+    Key("retention.raw_days", whole_number(1, 400), "history rows and top lists with addresses are kept this long"),
+    Key("retention.rollup_days", whole_number(1, 4000), "rollups of 15 minutes are kept this long"),
+    Key("retention.event_days", whole_number(1, 4000), "changes of state are kept this long"),
     Key(
         "privacy.remote_addresses",
-        _one_of("full", "masked", "none"),
+        one_of("full", "masked", "none"),
         "remote addresses in every output: whole, as networks (/24, /48), or not at all",
     ),
-    Key("privacy.processes", _boolean, "process names are looked up, stored and shown"),
+    Key("privacy.processes", boolean, "process names are looked up, stored and shown"),
     Key(
         "pattern.sensitivity",
-        _one_of("quiet", "normal", "eager"),
+        one_of("quiet", "normal", "eager"),
         "how readily a change of the number of connections is named a pattern",
     ),
+    *(Key(f"mail.{name}", read, help) for name, read, help in mail.KEYS),
 )
 
 _BY_NAME = {key.name: key for key in KEYS}
-_SECTIONS = ("retention", "privacy", "pattern", "checks")
+_SECTIONS = ("retention", "privacy", "pattern", "mail", "checks")
 
 _BARE_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?%?"
 _RANGE = re.compile(rf"@?(?:(?P<start>~|{_BARE_NUMBER})?:)?(?P<end>{_BARE_NUMBER})?")
@@ -144,12 +110,12 @@ def check_range(text: str, percent: bool = False) -> str | None:
     match = _RANGE.fullmatch(text)
     if not match or not any(character.isdigit() for character in text):
         return "is not a range such as 80, 10:, ~:80, 10:80 or @10:80"
-    numbers = [number for number in match.groups() if number not in (None, "~")]
-    for number in numbers:
-        if not percent and number.endswith("%"):
+    ends = [end for end in match.groups() if end not in (None, "~")]
+    for end in ends:
+        if not percent and end.endswith("%"):
             return "has a % for a metric that is no percentage"
-        if percent and not number.endswith("%") and 0 < abs(float(number)) < 1:
-            return f"has a limit under 1 %; write {number}% if that is meant"
+        if percent and not end.endswith("%") and 0 < abs(float(end)) < 1:
+            return f"has a limit under 1 %; write {end}% if that is meant"
     start = match["start"] or "0"
     if start != "~" and match["end"] and float(start.rstrip("%")) > float(match["end"].rstrip("%")):
         return "has its start above its end"
@@ -192,7 +158,7 @@ def parse(raw: bytes, path: str) -> Config:
         raise ConfigError(f"{path}: {error}") from None
     values: dict[str, Any] = {}
     _read_section(data, "", path, values)
-    for section in ("retention", "privacy", "pattern"):
+    for section in _SECTIONS[:-1]:
         _read_section(_table(data.get(section, {}), section, path), f"{section}.", path, values)
     return Config(
         path=path,
@@ -200,6 +166,7 @@ def parse(raw: bytes, path: str) -> Config:
         retention=Retention(**_of_section(values, "retention")),
         privacy=Privacy(**_of_section(values, "privacy")),
         pattern=Pattern(**_of_section(values, "pattern")),
+        mail=_mail(_of_section(values, "mail"), path),
         thresholds=_thresholds(_table(data.get("checks", {}), "checks", path), path),
     )
 
@@ -228,6 +195,14 @@ def _read_section(table: Mapping[str, Any], prefix: str, path: str, values: dict
 
 def _of_section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
     return {name.removeprefix(f"{section}."): value for name, value in values.items() if name.startswith(f"{section}.")}
+
+
+def _mail(values: dict[str, Any], path: str) -> Mail:
+    """The keys fit together, too; without any of them nothing is mailed."""
+    found = Mail(**{"from_" if name == "from" else name: value for name, value in values.items()})
+    if values and (problem := found.problem()):
+        raise ConfigError(f"{path}: mail.{problem[0]}: {problem[1]}")
+    return found
 
 
 def _thresholds(checks: Mapping[str, Any], path: str) -> dict[tuple[str, str], tuple[str | None, str | None]]:

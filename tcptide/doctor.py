@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 
-from tcptide import __version__, config, doctor_state
+from tcptide import __version__, config, doctor_state, secret
 from tcptide.clock import SYSTEM
 from tcptide.config import Config
 from tcptide.doctor_item import NOTE, OK, PROBLEM, Item, Patient
@@ -16,7 +16,7 @@ from tcptide.kernel import netns, processes
 from tcptide.kernel.procfs import ProcFs
 from tcptide.model import Sample
 from tcptide.sampler import take_sample
-from tcptide.text import one_line, plural
+from tcptide.text import endpoint, one_line, plural
 
 #: Where a scheduler's entries are; those of other users' crontabs only root can read.
 SCHEDULES = (
@@ -72,6 +72,7 @@ def examine(patient: Patient) -> Iterator[Item]:
     yield from doctor_state.examine(patient)
     yield _schedule(patient)
     yield _report()
+    yield _mail(patient)
 
 
 def _configuration(path: str | None) -> tuple[Config, list[Item]]:
@@ -186,3 +187,23 @@ def _report() -> Item:
         fix = "install the extra tcptide[report] on the machine that reports"
         return Item(NOTE, "report", f"tcptide-report lacks {', '.join(missing)}", fix)
     return Item(OK, "report", f"has {', '.join(_REPORT_MODULES)}")
+
+
+def _mail(patient: Patient) -> Item:
+    """Where reports are mailed to, and whether what that needs is there."""
+    mail = patient.config.mail
+    if not mail.to:
+        return Item(OK, "mail", "reports are not mailed (no [mail] in the configuration)")
+    who = ", ".join(mail.recipients[:3]) + (f" and {len(mail.recipients) - 3} more" if mail.recipients[3:] else "")
+    if mail.via == "sendmail":
+        if not os.access(mail.sendmail, os.X_OK):
+            return Item(PROBLEM, "mail", f"{mail.sendmail} can't be run", "install a mail program, or set via = 'smtp'")
+        return Item(OK, "mail", f"to {who} through {mail.sendmail}")
+    server = f"to {who} through {endpoint(mail.smtp_host or '', mail.port)} ({mail.smtp_security})"
+    if mail.smtp_user is None:
+        return Item(OK, "mail", f"{server}, without a login")
+    try:
+        secret.password(mail, patient.environ)
+    except ConfigError as error:
+        return Item(PROBLEM, "mail", str(error))
+    return Item(OK, "mail", f"{server} as {mail.smtp_user}")

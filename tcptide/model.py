@@ -270,3 +270,18 @@ class Event(NamedTuple):
     code: str | None
     message: str
     finding: str | None  # JSON: code and values, not prose
+
+
+class Report(NamedTuple):
+    """A report that was made, and what became of its mail."""
+
+    label: str  # of its period
+    since_seconds: float  # wall clock, as the rest
+    until_seconds: float
+    made_seconds: float
+    path: str
+    mail: str | None = None  # path of the message; None: it was not to be mailed
+    message_id: str | None = None
+    pending: tuple[str, ...] = ()  # recipients that it is still to be sent to
+    mailed_seconds: float | None = None  # None: nobody has it
+    failure: str | None = None  # why not all have it

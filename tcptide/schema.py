@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from tcptide.series import SERIES
 
-#: 1: the first. 2: detector.outlook, measured, embryonic_resets.
-VERSION = 2
+#: 1: the first. 2: detector.outlook, measured, embryonic_resets. 3: report.
+VERSION = 3
 
 #: PRAGMA application_id: 'tcpt'.
 APPLICATION_ID = 0x74637074
@@ -116,6 +116,22 @@ _TABLES: dict[str, tuple[tuple[str, ...], str]] = {  # name -> (columns, what fo
             "finding TEXT",
         ),
         ")",
+    ),
+    "report": (  # the reports that were made, each period's last
+        (
+            "source_id INTEGER NOT NULL",
+            "label TEXT NOT NULL",
+            "since REAL NOT NULL",
+            "until REAL NOT NULL",
+            "made REAL NOT NULL",
+            "path TEXT NOT NULL",
+            "mail TEXT",  # path of the message; NULL: it is not to be mailed
+            "message_id TEXT",
+            "pending TEXT",  # the recipients that it is still to be sent to, one a line
+            "mailed REAL",  # NULL: nobody has it
+            "failure TEXT",
+        ),
+        ", PRIMARY KEY(source_id, label)) WITHOUT ROWID",
     ),
 }
 

@@ -229,15 +229,15 @@ def open_or_make(directory: str, name: str) -> int:
 
 
 @contextmanager
-def lock(directory: str, clock: Clock, wait_seconds: float) -> Iterator[None]:
-    """Hold sampling.lock, which every writer of the state holds; makes the directory if it may.
+def lock(directory: str, clock: Clock, wait_seconds: float, name: str = LOCK) -> Iterator[None]:
+    """Hold sampling.lock, which every writer of the state holds, or another lock; makes the directory if it may.
 
     The lock file is never deleted: two processes would hold two locks. The kernel frees the lock of a killed
     process. Raises StateError, also when the lock wasn't had within wait_seconds.
     """
     make_directory(directory)
     with as_owner(directory):
-        descriptor = open_or_make(directory, LOCK)
+        descriptor = open_or_make(directory, name)
     try:
         deadline = clock.boottime() + wait_seconds
         with _reasons(directory):
@@ -247,7 +247,7 @@ def lock(directory: str, clock: Clock, wait_seconds: float) -> Iterator[None]:
                     break
                 except BlockingIOError:
                     if clock.boottime() >= deadline:
-                        raise StateError(directory, f"{LOCK} was held for {wait_seconds:.1f} s") from None
+                        raise StateError(directory, f"{name} was held for {wait_seconds:.1f} s") from None
                 clock.sleep(_POLL_SECONDS)
         yield
     finally:

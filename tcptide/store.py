@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from tcptide import codec, outlook, schema, statefiles
 from tcptide.errors import StoreError
-from tcptide.model import Event, Point, Rollup, Sample, Source, Standing
+from tcptide.model import Event, Point, Report, Rollup, Sample, Source, Standing
 from tcptide.outlook import Outlook
 from tcptide.series import NAMES
 from tcptide.statefiles import DATABASE, StateError
@@ -213,6 +213,17 @@ class Reader(AbstractContextManager["Reader"]):
         """What is the case now, for each recorded service, by name."""
         query = f"SELECT name, state, since, seen, code FROM standing WHERE {SOURCE} ORDER BY name"
         return [Standing(*row) for row in self._rows(query, source)]
+
+    def reports(self, source: str) -> list[Report]:
+        """The last report of each period, in the order in which they were made."""
+        query = (
+            "SELECT label, since, until, made, path, mail, message_id, pending, mailed, failure FROM report"
+            f" WHERE {SOURCE} ORDER BY made"
+        )
+        return [
+            Report(label, since, until, made, path, mail, message_id, tuple((pending or "").split()), mailed, failure)
+            for label, since, until, made, path, mail, message_id, pending, mailed, failure in self._rows(query, source)
+        ]
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with errors(self.directory):

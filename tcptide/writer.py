@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from tcptide import codec, schema, statefiles
-from tcptide.model import Origin, Point, Rollup, Sample, Verdict
+from tcptide.model import Origin, Point, Report, Rollup, Sample, Verdict
 from tcptide.series import NAMES, TCP_INFO, point_of
 from tcptide.statefiles import DATABASE, JOURNAL, StateError
 from tcptide.store import DETECTOR, POINT, Reader, as_points, connect, errors
@@ -212,6 +212,7 @@ class Writer(Reader):
                 raw_before if table == "sample" else events_before,
                 rows,
             )
+        self._rows("DELETE FROM report WHERE made < ?", events_before)  # few: one for each period
         self._rows("DELETE FROM latest WHERE wall < ?", raw_before)  # of a source that is gone: it holds addresses too
         old = self._rows(
             "SELECT source_id, statistic, quarter FROM source CROSS JOIN rollup ON source_id = source.id"
@@ -266,6 +267,15 @@ class Writer(Reader):
             code,
             message,
             finding,
+        )
+
+    def put_report(self, source: str, report: Report) -> None:
+        """Keep a report as the last of its period; of a source that isn't known nothing is kept."""
+        self._rows(
+            "INSERT OR REPLACE INTO report(source_id, label, since, until, made, path, mail, message_id, pending,"
+            " mailed, failure) SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM source WHERE name = ?",
+            *("\n".join(field) or None if isinstance(field, tuple) else field for field in report),
+            source,
         )
 
     def _make_tables(self) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from tcptide import config
+from tcptide import config, mail
 from tcptide.config import Config, Pattern, Privacy, Retention, check_range, load, parse
 from tcptide.errors import ConfigError
+from tcptide.mail import Mail
+from tcptide.values import Address
 
 from .worlds import TREE, run
 
@@ -29,7 +31,7 @@ def problem(path: str | None, environ: dict[str, str] | None = None) -> str:
 def default(name: str) -> Any:
     value: Any = Config()
     for part in name.split("."):
-        value = getattr(value, part)
+        value = getattr(value, "from_" if part == "from" else part)
     return value
 
 
@@ -47,6 +49,23 @@ remote_addresses = "masked"
 processes = false
 [pattern]
 sensitivity = "eager"
+[mail]
+to = ["ops@example.org", "J\u00fcrgen M\u00fcller, Netz <jm@xn--mller-kva.example>"]
+cc = "\\"A \\\\\\"B\\\\\\" C\\" <abc@example.org>"
+bcc = ["boss@example.org", "ops@EXAMPLE.org"]
+from = "tcptide <tcptide@example.org>"
+envelope_sender = "bounces@example.org"
+when = "attention"
+remote_addresses = "none"
+via = "smtp"
+sendmail = "/usr/lib/sendmail"
+smtp_host = "mail.example.org"
+smtp_port = 2525
+smtp_security = "tls"
+smtp_user = "report"
+smtp_password_file = "/etc/tcptide/password"
+smtp_ca_file = "/etc/ssl/ca.pem"
+retry_seconds = 0
 [checks.tcp_port_exhaustion]
 warning = {worst_destination = "60", worst_bind = "0.5%"}
 critical = {worst_destination = ""}
@@ -66,6 +85,24 @@ def test_a_whole_file_is_read(tmp_path: Any) -> None:
         retention=Retention(7, 800, 100),
         privacy=Privacy("masked", False),
         pattern=Pattern("eager"),
+        mail=Mail(
+            to=(Address("", "ops@example.org"), Address("J\u00fcrgen M\u00fcller, Netz", "jm@xn--mller-kva.example")),
+            cc=(Address('A "B" C', "abc@example.org"),),
+            bcc=(Address("", "boss@example.org"), Address("", "ops@EXAMPLE.org")),
+            from_=Address("tcptide", "tcptide@example.org"),
+            envelope_sender="bounces@example.org",
+            when="attention",
+            remote_addresses="none",
+            via="smtp",
+            sendmail="/usr/lib/sendmail",
+            smtp_host="mail.example.org",
+            smtp_port=2525,
+            smtp_security="tls",
+            smtp_user="report",
+            smtp_password_file="/etc/tcptide/password",
+            smtp_ca_file="/etc/ssl/ca.pem",
+            retry_seconds=0,
+        ),
         thresholds={
             ("tcp_port_exhaustion", "worst_destination"): ("60", ""),
             ("tcp_port_exhaustion", "worst_bind"): ("0.5%", None),
@@ -134,7 +171,10 @@ def test_an_unreadable_file_is_an_error_and_not_the_defaults(state_dir: str) -> 
     assert ran.stderr.splitlines()[-1] == f"tcptide.errors.ConfigError: {path}: Permission denied"
 
 
-KNOWN = "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, pattern, checks"
+KNOWN = "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, pattern, mail, checks"
+MAIL = ", ".join(name for name, _, _ in mail.KEYS)
+MAILED = "[mail]\nto = 'a@b.c'\nenvelope_sender = 'a@b.c'\n"
+ADDRESS = "is not an address such as report@example.org"
 RANGE = "is not a range such as 80, 10:, ~:80, 10:80 or @10:80"
 
 
@@ -198,6 +238,54 @@ RANGE = "is not a range such as 80, 10:, ~:80, 10:80 or @10:80"
             ": pattern.sensitivity: 'loud' is none of quiet, normal, eager",
             id="no-sensitivity",
         ),
+        pytest.param(
+            "[mail]\nsubject = 'x'", f": mail.subject: unknown (its value is 'x'); known here: {MAIL}", id="mail"
+        ),
+        pytest.param("[mail]\nto = []", ": mail.to: is missing: mail needs a recipient", id="mail-to-nobody"),
+        pytest.param(
+            "[mail]\nto = 'a@b.c'",
+            ": mail.envelope_sender: is missing: mail that can't be delivered comes back to it",
+            id="mail-of-nobody",
+        ),
+        pytest.param("[mail]\nto = 1", f": mail.to: 1 {ADDRESS}", id="mail-to-a-number"),
+        pytest.param("[mail]\nto = ['a@b.c', 'root']", f": mail.to: ['a@b.c', 'root'] {ADDRESS}", id="mail-no-domain"),
+        pytest.param("[mail]\nto = '-oQ/tmp@b.c'", f": mail.to: '-oQ/tmp@b.c' {ADDRESS}", id="mail-option"),
+        pytest.param("[mail]\nto = 'a b@c.d'", f": mail.to: 'a b@c.d' {ADDRESS}", id="mail-space"),
+        pytest.param("[mail]\nto = 'a..b@c.d'", f": mail.to: 'a..b@c.d' {ADDRESS}", id="mail-dots"),
+        pytest.param("[mail]\nto = 'a@b.c, d@e.f'", f": mail.to: 'a@b.c, d@e.f' {ADDRESS}", id="mail-two-in-one"),
+        pytest.param('[mail]\nto = "a@b.c\\n"', f": mail.to: 'a@b.c\\n' {ADDRESS}", id="mail-line-end"),
+        pytest.param(
+            '[mail]\nto = "x\\r\\nBcc: e@f.g <a@b.c>"',
+            ": mail.to: 'x\\r\\nBcc: e@f.g <a@b.c>' has a name that is not one line of text",
+            id="mail-injection",
+        ),
+        pytest.param(
+            "[mail]\nto = 'a@m\u00fcller.example'",
+            ": mail.to: 'a@m\u00fcller.example' is not ASCII; a domain is written in its ASCII form (xn--...)",
+            id="mail-domain-beyond-ascii",
+        ),
+        pytest.param(
+            f"{MAILED}via = 'smtp'", ": mail.smtp_host: is missing: via = 'smtp' needs a server", id="mail-no-server"
+        ),
+        pytest.param(
+            f"{MAILED}smtp_host = 'mx'", ": mail.smtp_host: is not used unless via = 'smtp'", id="mail-unused-server"
+        ),
+        pytest.param(
+            f"{MAILED}via = 'smtp'\nsmtp_host = 'mx'\nsmtp_security = 'none'\nsmtp_user = 'me'",
+            ": mail.smtp_user: needs smtp_security = 'starttls' or 'tls': no password goes over an open connection",
+            id="mail-open-login",
+        ),
+        pytest.param(
+            f"{MAILED}via = 'smtp'\nsmtp_host = 'mx'\nsmtp_password_file = '/p'",
+            ": mail.smtp_password_file: needs smtp_user",
+            id="mail-password-of-nobody",
+        ),
+        pytest.param(
+            f"{MAILED}smtp_host = '-x'",
+            ": mail.smtp_host: '-x' is not the name or the address of a host",
+            id="mail-host",
+        ),
+        pytest.param(f"{MAILED}smtp_user = ' '", ": mail.smtp_user: ' ' is not one line of text", id="mail-user"),
         pytest.param(
             "[privacy]\nprocesses = 'on'", ": privacy.processes: 'on' is neither true nor false", id="on-is-text"
         ),
@@ -289,8 +377,9 @@ def test_ranges_by_kind_of_metric(text: str, percent: bool, said: str | None) ->
 def test_the_page_names_every_key_with_its_default() -> None:
     with open(os.path.join(TREE, "docs/configuration.md")) as file:
         rows = re.findall(r"^\| `([a-z_.]+)` \| (\S+) \|", file.read(), re.MULTILINE)
-    shown = {None: "found", True: "true", 60.0: "60", 55.0: "55", 8.0: "8"}
+    shown = {None: "none", (): "none", True: "true", 60.0: "60", 55.0: "55", 8.0: "8"}
     expected = [(key.name, shown.get(default(key.name), str(default(key.name)))) for key in config.KEYS]
+    expected[0] = ("state_dir", "found")
     assert rows == expected
 
 
@@ -299,8 +388,10 @@ def test_the_example_file_is_every_key_with_its_default() -> None:
         text = file.read()
     assert parse(text.encode(), "example") == Config(path="example")
     uncommented = re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE)
-    said = parse(uncommented.encode(), "example")
-    assert said._replace(state_dir=None, thresholds={}) == Config(path="example")
+    said = parse(uncommented.replace('via = "sendmail"', 'via = "smtp"').encode(), "example")  # else no smtp_host
+    assert said._replace(state_dir=None, thresholds={}, mail=Mail()) == Config(path="example")
+    for name, value in Mail()._asdict().items():
+        assert value in (None, ()) or getattr(said.mail._replace(via="sendmail"), name) == value, name
     for key in config.KEYS:
         assert re.search(rf"^{key.name.rpartition('.')[2]} = ", uncommented, re.MULTILINE), key.name
 

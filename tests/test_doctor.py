@@ -14,6 +14,8 @@ from tcptide import doctor
 from tcptide.config import Config, Privacy
 from tcptide.doctor_item import Item
 from tcptide.kernel.procfs import ProcFs
+from tcptide.mail import Mail
+from tcptide.values import Address
 
 from . import worlds
 from .doctoring import lines, me, patient
@@ -111,6 +113,7 @@ SUBJECTS = [
     "database",
     "schedule",
     "report",
+    "mail",
 ]
 
 
@@ -136,7 +139,7 @@ def test_a_bad_configuration_is_a_problem_among_others(
     with open(path, "w") as file:
         file.write("interval = 5\n")
     status, said = ran("--state-dir", state_dir, "--config", path)
-    known = "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, pattern, checks"
+    known = "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, pattern, mail, checks"
     line = f"problem config      {path}: interval: unknown (its value is 5); known here: {known}"
     assert (status, said[0]) == (1, f"{line} -> what follows holds for the defaults")
     assert len(said) >= len(SUBJECTS)
@@ -203,3 +206,71 @@ def test_the_cron_line_it_proposes_works(state_dir: str, script: Callable[[str],
     done = worlds.run(["sh", "-c", command])
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "tcptide.db" in os.listdir(directory)
+
+
+MAILED = Mail(to=(Address("Ops", "ops@example.org"),), envelope_sender="tcptide@example.org")
+SMTP = MAILED._replace(via="smtp", smtp_host="mx.example.org")
+
+
+@pytest.mark.parametrize(
+    "mail, said",
+    [
+        pytest.param(
+            Mail(), "ok      mail        reports are not mailed (no [mail] in the configuration)", id="ok-none"
+        ),
+        pytest.param(
+            MAILED._replace(sendmail="/bin/true"),
+            "ok      mail        to ops@example.org through /bin/true",
+            id="ok-program",
+        ),
+        pytest.param(
+            MAILED._replace(sendmail="/none", cc=tuple(Address("", f"{n}@b.c") for n in range(4))),
+            "problem mail        /none can't be run -> install a mail program, or set via = 'smtp'",
+            id="problem-no-program",
+        ),
+        pytest.param(
+            SMTP._replace(cc=tuple(Address("", f"{n}@b.c") for n in range(4))),
+            "ok      mail        to ops@example.org, 0@b.c, 1@b.c and 2 more through mx.example.org:587 (starttls), "
+            "without a login",
+            id="ok-server",
+        ),
+        pytest.param(
+            SMTP._replace(smtp_user="me"),
+            "problem mail        mail.smtp_user: needs a password: mail.smtp_password_file or $TCPTIDE_SMTP_PASSWORD",
+            id="problem-no-password",
+        ),
+        pytest.param(
+            SMTP._replace(smtp_user="me", smtp_security="tls", smtp_password_file="{0}/strict"),
+            "ok      mail        to ops@example.org through mx.example.org:465 (tls) as me",
+            id="ok-password",
+        ),
+        pytest.param(
+            SMTP._replace(smtp_user="me", smtp_password_file="{0}/open"),
+            "problem mail        {0}/open: has mode 0644, others can read or change it: chmod 0640 {0}/open",
+            id="problem-password-for-all",
+        ),
+        pytest.param(
+            SMTP._replace(smtp_user="me", smtp_password_file="{0}/none"),
+            "problem mail        {0}/none: No such file or directory (named by mail.smtp_password_file)",
+            id="problem-password-gone",
+        ),
+        pytest.param(
+            SMTP._replace(smtp_user="me", smtp_password_file="{0}/empty"),
+            "problem mail        {0}/empty: its first line is no password",
+            id="problem-password-empty",
+        ),
+        pytest.param(
+            SMTP._replace(smtp_user="me", smtp_password_file="{0}"),
+            "problem mail        {0}: Is a directory (named by mail.smtp_password_file)",
+            id="problem-password-directory",
+        ),
+    ],
+)
+def test_where_mail_goes(tmp_path: Any, mail: Mail, said: str) -> None:
+    for name, mode, content in (("strict", 0o640, "s3cret\n"), ("open", 0o644, "s3cret\n"), ("empty", 0o600, "\n")):
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(mode)
+    if mail.smtp_password_file:
+        mail = mail._replace(smtp_password_file=mail.smtp_password_file.format(tmp_path))
+    found = patient(str(tmp_path), config=Config(mail=mail))
+    assert str(doctor._mail(found)) == said.format(tmp_path)

@@ -45,7 +45,10 @@ MAY_IMPORT = {
     "tcptide.series": TYPES,
     "tcptide.schema": TYPES | {"tcptide.series"},
     "tcptide.codec": TYPES,
-    "tcptide.config": TABLES,
+    "tcptide.values": set(),
+    "tcptide.mail": {"tcptide.values"},
+    "tcptide.config": TABLES | {"tcptide.mail", "tcptide.values"},
+    "tcptide.secret": {"tcptide.errors", "tcptide.mail"},
     "tcptide.privacy": TABLES | {"tcptide.config", "tcptide.outlook"},
     "tcptide.ports": TYPES,
     "tcptide.seen": TYPES,
@@ -73,6 +76,7 @@ MAY_IMPORT = {
     "tcptide.statefiles": TYPES | {"tcptide.clock", "tcptide.kernel.processes"},
     "tcptide.store": STATE,
     "tcptide.writer": STATE,
+    "tcptide.ledger": STATE,
     "tcptide.history": STATE | {"tcptide.trends", "tcptide.config", "tcptide.advance"},
     "tcptide.snapshot": STATE | {"tcptide.alarm", "tcptide.history", "tcptide.config"},
 }
@@ -82,6 +86,7 @@ KERNEL_MAY_IMPORT = TYPES
 PURE = (
     *("errors", "model", "series", "schema", "codec", "levels", "text", "privacy", "ports"),
     *("trends", "usage", "findings", "words", "advice", "quality", "history_findings"),
+    *("values", "mail"),
     *("outlook", "observation", "growth", "resources", "lookout", "seen", "lingering", "patterns", "forecast"),
 )
 #: Of the standard library, what a pure module may use.
