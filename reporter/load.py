@@ -16,6 +16,7 @@ from tcptide.store import SOURCE, Reader, StateError
 
 from .ahead import Ahead, ahead
 from .masking import own_addresses, shown_destination, shown_event
+from .period import Period
 
 DEFAULT_SECONDS = 86400.0
 DEFAULT_SOURCE = "host"
@@ -40,6 +41,12 @@ class Loaded:
     events: Sequence[Event] = ()  # of the period, in the order in which they were stored
     outlook: Outlook | None = None  # as of `newest`
     ahead: tuple[Ahead, ...] = ()  # likewise
+    calendar: Period | None = None  # where the period is one of the calendar
+
+    @property
+    def seconds(self) -> float:
+        """How long the period is."""
+        return self.until - self.since
 
 
 class _State(Reader):
@@ -64,17 +71,26 @@ def _number(stored: object) -> float | None:
 
 
 def load(
-    directory: str, name: str | None, since: float | None, until: float | None, settings: Config, now: float
+    directory: str,
+    name: str | None,
+    since: float | None,
+    until: float | None,
+    settings: Config,
+    now: float,
+    calendar: Period | None = None,
 ) -> Loaded:
     """The period from `since` to `until`, both inclusive; by default the last 24 hours of what there is.
 
-    It begins with what is stored and ends `now` at the latest. Points are pruned before rollups are: where the period
-    begins before the oldest point there are rollups up to it.
+    It begins with what is stored and ends `now` at the latest. A `calendar` period, instead, is whole whatever there is
+    of it, and its end belongs to the next one. Points are pruned before rollups are: where the period begins before
+    the oldest point there are rollups up to it.
 
     Raises StoreError where the state can't be read, NoDataError where it has nothing for the period, ConfigError for a
     source that it does not know.
     """
     shown = settings.privacy
+    if calendar:
+        since, until = calendar.since, calendar.until
     with _State(directory) as reader:
         source = _source(directory, reader.sources(), name)
         last = reader.recent(source.name, RATE_POINTS)
@@ -87,29 +103,31 @@ def load(
         newest_wall = last[-1].wall_seconds
         end = newest_wall if until is None else min(until, max(now, newest_wall))
         begin = end - DEFAULT_SECONDS if since is None else since
-        points = reader.points(source.name, begin, math.nextafter(end, math.inf))
-        if last[-1].id is None and begin <= newest_wall <= end:
+        after = end if calendar else math.nextafter(end, math.inf)
+        points = reader.points(source.name, begin, after)
+        if last[-1].id is None and begin <= newest_wall < after:
             points.append(last[-1])
         older = reader.before(source.name, begin)
         rollups: list[tuple[Rollup, Rollup]] = []
         if older is None:
             points, rollups = _with_rollups(reader, source.name, begin, end, points)
         if not points and not rollups:
-            raise NoDataError(f"{directory}: no samples of {source.name!r} in this period")
-        newest = latest if latest and begin <= latest.origin.wall_seconds <= end else None
+            period = calendar.label if calendar else "this period"
+            raise NoDataError(f"{directory}: no samples of {source.name!r} in {period}")
+        newest = latest if latest and begin <= latest.origin.wall_seconds < after else None
         destinations = _at_peak(reader, source.name, points, rollups, "worst_destination")
         listeners = _at_peak(reader, source.name, points, rollups, "worst_listener")
-        verdicts = reader.verdicts(source.name, begin, math.nextafter(end, math.inf))
-        events = reader.events(source.name, begin, math.nextafter(end, math.inf))
+        verdicts = reader.verdicts(source.name, begin, after)
+        events = reader.events(source.name, begin, after)
         found = outlook.current(reader.outlook(source.name), point_of(newest), trends.MAX_SECONDS) if newest else None
     destination = destinations.destinations[0] if destinations and destinations.destinations else None
     listener = listeners.listeners[0] if listeners and listeners.listeners else None
     own = own_addresses(latest) if latest else set()
     begins = [float(mean.quarter * QUARTER_SECONDS) for mean, _ in rollups]
     first = min([*begins, *(point.wall_seconds for point in points)])
-    if since is not None and older is not None:
+    if calendar or (since is not None and older is not None):
         first = begin
-    if not points and end - begins[-1] < 2 * QUARTER_SECONDS:
+    if not calendar and not points and end - begins[-1] < 2 * QUARTER_SECONDS:
         end = begins[-1] + QUARTER_SECONDS  # of the last whole quarter
     return Loaded(
         source,
@@ -126,6 +144,7 @@ def load(
         [shown_event(event, shown, own) for event in events],
         privacy.shown_outlook(found, shown) if found else None,
         ahead(newest, found, _limits(settings), shown) if newest else (),
+        calendar,
     )
 
 
@@ -141,7 +160,7 @@ def _with_rollups(
 
     Then the quarter of the first point, most of whose points are gone, is a rollup too.
     """
-    first = points[0].wall_seconds if points else end - QUARTER_SECONDS
+    first = points[0].wall_seconds if points else math.nextafter(end - QUARTER_SECONDS, math.inf)
     means, maxima = (reader.rollups(source, statistic, begin, first) for statistic in ("mean", "max"))
     rollups = list(zip(means, maxima, strict=True))
     if not points or not rollups or (last := means[-1].quarter) < trends.quarter_of(first):

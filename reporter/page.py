@@ -27,6 +27,7 @@ TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 
 SEVERITIES = ("note", "warning", "critical")
 FEW_POINTS = 15
+ENOUGH = 0.95  # of a calendar period, that samples cover
 
 #: What no terminal, browser or mail program shall act on: control characters, those that turn the direction of text,
 #: and the lone surrogates that undecodable bytes become.
@@ -179,6 +180,9 @@ def _lacking(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[str]:
     number = len(history.values)
     if loaded.begins_late:
         yield "Nothing older is stored: the period begins with the first sample, not at the time that was asked for."
+    if loaded.calendar and history.coverage is not None and history.coverage < ENOUGH:
+        covered, whole = (seconds / 3600 for seconds in (history.coverage * loaded.seconds, loaded.seconds))
+        yield f"Samples cover {words.count(round(covered) or covered)} of {words.count(whole)} hours."
     if history.rollups_until is not None:
         until = words.full_stamp(history.rollups_until, zone)
         yield (

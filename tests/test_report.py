@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from reporter import cli
+from reporter import files
+from reporter.files import File
 
 from .reporting import exhausted_hour, minute, stored
 from .samples import destination
@@ -62,9 +63,9 @@ def mode(path: str) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-def test_page_is_written_here_and_named(report: Report, tmp_path: str) -> None:
+def test_page_is_written_here_and_nothing_said(report: Report, tmp_path: str) -> None:
     done = report("--timezone", "Europe/Berlin")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}/{NAME}\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert os.listdir(tmp_path) == [NAME]
     text = text_of(f"{tmp_path}/{NAME}")
     assert text.startswith(
@@ -129,7 +130,7 @@ def pruned(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_rollups_stand_for_what_is_pruned(report: Report, pruned: str, tmp_path: str) -> None:
     done = report("-v", "--timezone", "UTC", "--since", "2025-11-18", state_dir=pruned)
-    samples, rollups = map(int, re.findall("[0-9]+", done.stderr.partition(" of ")[0]))
+    samples, rollups = map(int, re.findall("[0-9]+", done.stdout.partition(" of ")[0]))
     assert samples + 5 * rollups == 16 * 480
     text = text_of(f"{tmp_path}/{NAME}")
     assert "web1 Tue 18 Nov 2025 00:00 UTC to Wed 3 Dec 2025 23:57 UTC 16 d, times" in text
@@ -155,7 +156,7 @@ def test_default_is_the_last_day_of_what_there_is(report: Report, tmp_path: str)
 
 def test_sample_that_is_too_young_for_a_row_is_the_newest(report: Report, tmp_path: str) -> None:
     directory = stored(f"{tmp_path}/state", [minute(0), minute(0.1), minute(0.2)])
-    assert report("-v", state_dir=directory).stderr == f"2 samples of 'host' in {directory}\n"
+    assert report("-v", state_dir=directory).stdout == f"2 samples of 'host' in {directory}\n{tmp_path}/{NAME}\n"
     assert "There are only 2 samples so far" in text_of(f"{tmp_path}/{NAME}")
 
 
@@ -307,7 +308,7 @@ def test_write_that_is_cut_short_leaves_nothing(
     if signal_sent:
         monkeypatch.setattr(os, "rename", end)
     with pytest.raises(KeyboardInterrupt if signal_sent else IsADirectoryError):
-        cli._write(f"{tmp_path}/{NAME}", b"page")
+        files.write([f"{tmp_path}/{NAME}"], [File(".html", b"page")])
     assert os.listdir(tmp_path) == [NAME]
 
 

@@ -1,0 +1,35 @@
+"""A page as the files that were asked for."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from tcptide.errors import ConfigError
+
+from . import page
+from .files import File
+from .page import Page
+
+
+def make(formats: Sequence[str], built: Page) -> Iterator[File]:
+    """The files of each format, in order. Raises ConfigError for a format that can't be made."""
+    for name in formats:
+        yield from _MAKERS[name](built)
+
+
+def _html(built: Page) -> Iterator[File]:
+    yield File(".html", page.render(built).encode())
+
+
+def _png(built: Page) -> Iterator[File]:
+    for picture in built.pictures:
+        yield File(f"-{picture.name}.png", (picture.wide or picture.narrow).light)
+
+
+def _json(built: Page) -> Iterator[File]:
+    raise ConfigError("--format: json is not available yet")
+
+
+def _eml(built: Page) -> Iterator[File]:
+    raise ConfigError("--format: eml is not available yet")
+
+
+_MAKERS: dict[str, Callable[[Page], Iterator[File]]] = {"html": _html, "png": _png, "json": _json, "eml": _eml}
