@@ -50,28 +50,35 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-HOSTILE = "<script>alert(1)</script>\x1b[2J\u202etxt.exe\udcff\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
+HOSTILE = (
+    "<script>alert(1)</script>\x1b[2J\u202etxt.exe\udcff\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
+    "\x00</style><svg/onload=alert(3)>\nBcc: all@example.com\r\n\u2067javascript:alert(4)\u2069\U0001f30a&amp;%s]]>"
+)
+#: The same, as it is shown.
+SHOWN = re.sub("[\x00\r\x1b\u202e\u2067\u2069\udcff]", "\ufffd", HOSTILE)
+LONG = 255 * "W"  # as long as the name of a unit or container can be
 
 
-def hostile(sample: Sample) -> Sample:
+def hostile(sample: Sample, name: str = HOSTILE) -> Sample:
+    """The sample with that name wherever somebody else chooses a name."""
     return sample._replace(
-        origin=sample.origin._replace(hostname=HOSTILE, unseen=(HOSTILE,), method=HOSTILE),
-        ports=PORTS._replace(worst=(DATABASE._replace(holder=HOSTILE, remote=HOSTILE, utilisation_percent=99.0),)),
-        listeners=(WEB._replace(unit=HOSTILE, address=HOSTILE),),
-        holders=tuple(Holder(kind, HOSTILE, {HOSTILE: 1}) for kind in ("unit", "user", "process")),
-        remotes=((HOSTILE, 1),),
+        origin=sample.origin._replace(hostname=name, unseen=(name,), method=name),
+        ports=PORTS._replace(worst=(DATABASE._replace(holder=name, remote=name, utilisation_percent=99.0),)),
+        listeners=(WEB._replace(unit=name, address=name),),
+        holders=tuple(Holder(kind, name, {name: 1}) for kind in ("unit", "user", "process")),
+        remotes=((name, 1),),
     )
 
 
-def hostile_history() -> dict[str, Any]:
+def hostile_history(name: str = HOSTILE) -> dict[str, Any]:
     """What the history says of such a host."""
-    said = outlook("slow_leak", holder=HOSTILE, grew=HOSTILE, change=5.0, destination=(HOSTILE, 1))
-    event = Event(1, WALL, HOSTILE, "threshold", 0, 2, HOSTILE, HOSTILE, HOSTILE)
-    leak = Leak("unit", HOSTILE, "CLOSE_WAIT", 120, 7200.0, 60.0, WALL)
-    found = Ahead(f"ports {HOSTILE} {HOSTILE}:1", 1.0, 2.0, Forecast("ports", None, None, None, HOSTILE))
+    said = outlook("slow_leak", holder=name, grew=name, change=5.0, destination=(name, 1))
+    event = Event(1, WALL, name, "threshold", 0, 2, name, name, name)
+    leak = Leak("unit", name, "CLOSE_WAIT", 120, 7200.0, 60.0, WALL)
+    found = Ahead(f"ports {name} {name}:1", 1.0, 2.0, Forecast("ports", None, None, None, name))
     return {
         "verdicts": {number: Verdict("slow_leak", WALL, 5.0, None, None, None) for number in (1, 2)},
-        "events": [event, event._replace(kind="pattern", message=f"slow_leak: {HOSTILE}")],
+        "events": [event, event._replace(kind="pattern", message=f"slow_leak: {name}")],
         "outlook": said._replace(leaks=(leak,)),
         "ahead": (found,),
     }
@@ -96,6 +103,7 @@ PAGES = {
     "one": lambda: built([minute(0)]),
     "simulated": lambda: built(quiet_hour()[:9], simulated=True),
     "hostile": lambda: built([hostile(minute(number)) for number in range(3)], **hostile_history()),
+    "long": lambda: built([hostile(minute(number), LONG) for number in range(3)], **hostile_history(LONG)),
     "judged": lambda: built(exhausted_hour(), **judged()),
 }
 
@@ -129,11 +137,10 @@ def test_page_is_whole_valid_and_loads_nothing(name: str) -> None:
 
 def test_hostile_names_are_text() -> None:
     html = rendered("hostile")
-    assert "<script" not in html
-    assert re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", html) is None
+    assert re.search("<(script|svg)|<img src=x", html) is None
+    assert re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", html) is None
     html.encode()
-    text = "".join(Outline(html).text)
-    assert "<script>alert(1)</script>\ufffd[2J\ufffdtxt.exe\ufffd\"'><img src=x onerror=alert(2)>{{ 7*7 }}" in text
+    assert SHOWN in "".join(Outline(html).text)
 
 
 def test_simulated_history_says_so_first() -> None:
