@@ -1,4 +1,4 @@
-"""Whether samples are still taken: watches the watcher, and looks at nothing but the state."""
+"""Whether samples are still taken and reports mailed: watches the watcher, and looks at nothing but the state."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from typing import NamedTuple, NoReturn
 from tcptide import statefiles
 from tcptide.errors import NoDataError
 from tcptide.findings import Severity
-from tcptide.model import Finding, Point
+from tcptide.model import Finding, Point, Report
 from tcptide.store import Reader
 from tcptide.text import duration, percent, plural
 from tcptide.trends import GAP_INTERVALS
 
-from . import spec
+from . import reports, spec
 from .frame import Context, run
 from .output import Answer
 from .spec import CheckSpec, Judged, Metric, Phrase
@@ -23,7 +23,8 @@ WINDOW_SECONDS = 86400.0
 
 SPEC = CheckSpec(
     name="check_tcptide",
-    summary="Whether samples are still taken and stored. It looks at the state alone, never at the sockets.",
+    summary="Whether samples are still taken and stored, and reports mailed. It looks at the state alone, never at the "
+    "sockets.",
     metrics=(
         Metric(
             "sample_age_seconds",
@@ -37,6 +38,7 @@ SPEC = CheckSpec(
         ),
         Metric("state_bytes", "B", "size of the database"),
         Metric("damaged_files", "", "databases that were set aside as damaged"),
+        *reports.METRICS,
     ),
     needs=("state",),
 )
@@ -53,6 +55,7 @@ class State(NamedTuple):
     size_bytes: int
     damaged_files: tuple[str, ...]
     sources: tuple[str, ...]
+    reports: tuple[Report, ...] = ()  # in the order in which they were made
 
 
 def judge(state: State, options: Namespace) -> Judged:
@@ -60,11 +63,13 @@ def judge(state: State, options: Namespace) -> Judged:
     age, gap, window = age_seconds(state), gap_percent(state), window_seconds(state)
     samples = sum(point.wall_seconds >= state.wall_seconds - window for point in state.points)
     damaged = len(state.damaged_files)
+    reported = reports.reported(state.reports, state.wall_seconds)
 
     def find(severity: Severity) -> Iterator[Finding]:
         if level := severity("tcptide", "sample_age_seconds", age):
             values = {"age_seconds": age, "gap_percent": gap, "samples": samples, "window_seconds": window}
             yield Finding("sampling_stopped", level, "host", values)
+        yield from reported.find(severity)
 
     rows = f"{plural(samples, 'sample')} in {duration(window)}"
     return Judged(
@@ -74,14 +79,20 @@ def judge(state: State, options: Namespace) -> Judged:
             "gap_percent": gap,
             "state_bytes": state.size_bytes,
             "damaged_files": damaged,
+            **reported.values,
         },
         phrases={
             "sample_age_seconds": Phrase(f"no sample for {duration(age)}"),
             "gap_percent": Phrase(f"{percent(gap)} of the last {duration(window)} without samples"),
             "state_bytes": Phrase(f"the state has {state.size_bytes / 1e6:.1f} MB"),
             "damaged_files": Phrase(plural(damaged, "damaged database")),
+            **reported.phrases,
         },
-        details=(f"sources: {', '.join(state.sources)}", *(f"damaged: {name}" for name in state.damaged_files)),
+        details=(
+            f"sources: {', '.join(state.sources)}",
+            *(f"damaged: {name}" for name in state.damaged_files),
+            *reported.details,
+        ),
         find=find,
     )
 
@@ -120,6 +131,7 @@ def _ask(context: Context, max_age_seconds: float) -> Answer:
         newest = reader.latest(context.source)
         before = reader.before(context.source, wall - WINDOW_SECONDS)
         inside = reader.points(context.source, wall - WINDOW_SECONDS, inf)  # a clock that was set back hides no row
+        made = reader.reports(context.source)
     points = inside if before is None else [before, *inside]
     if not points:
         known = ", ".join(source.name for source in sources) or "nothing"
@@ -133,6 +145,7 @@ def _ask(context: Context, max_age_seconds: float) -> Answer:
         size_bytes=statefiles.size_bytes(context.directory),
         damaged_files=tuple(statefiles.damaged_files(context.directory)),
         sources=tuple(source.name for source in sources),
+        reports=tuple(made),
     )
     marks = ("SIMULATED",) if any(source.simulated for source in sources) else ()
     return Answer(judge(state, context.options), newest, marks=marks)

@@ -263,6 +263,8 @@ EXPLAINS: Mapping[str, tuple[str, ...]] = {
     "memory_pressure": ("memory_usage",),
     "syn_flood": ("syncookies_per_second", "syn_recv"),
     "sampling_stopped": ("sample_age_seconds",),
+    "report_unsent": ("unsent_reports", "mail_age_seconds"),
+    "report_overdue": ("report_age_seconds", "mail_age_seconds"),
     "leak_close_wait": ("severity", "close_wait"),
     "leak_established": ("severity", "established"),
     "growth": ("severity", "total"),

@@ -31,6 +31,7 @@ DEFAULTS: Mapping[tuple[str, str], Levels] = {
     ("tcp_pattern", "severity"): Levels(1, 2),
     ("tcp_quality", "degraded"): Levels(0),
     ("tcptide", "sample_age_seconds"): Levels(180, 600),
+    ("tcptide", "unsent_reports"): Levels(0),
 }
 
 #: From here on connect() towards one destination is slow: the ports of one parity are used up

@@ -292,4 +292,17 @@ WORDS: Mapping[str, Words] = {
             "directory, its owner",
         ),
     ),
+    "report_unsent": Words(
+        "the report of {subject} was not mailed",
+        ("{why}",),
+        (
+            "mend that, then tcptide-report --send {message}, as the state's owner (side effect: it goes to whoever "
+            "has not got it yet), or leave it to the next run of cron",
+        ),
+    ),
+    "report_overdue": Words(
+        "reports are no longer made or mailed",
+        ("the last was written {report_age_seconds} ago", "mail last went out {mail_age_seconds} ago"),
+        ("grep tcptide-report /etc/cron.d/* (reads only) shows when it is due; journalctl -t tcptide has its words",),
+    ),
 }

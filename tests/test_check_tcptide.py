@@ -8,7 +8,8 @@ import pytest
 
 from checks.check_tcptide import SPEC, State, judge
 from tcptide.config import Config
-from tests.judging import lines, text
+from tcptide.model import Report
+from tests.judging import lines, perfdata, text
 from tests.samples import BOOT_ID, ORIGIN, point
 
 NOW = 86_400.0  # seconds since boot
@@ -130,3 +131,118 @@ def test_clock_that_was_set_back_makes_no_negative_age() -> None:
         "TCPTIDE OK - last sample 60 s ago, 1 sample in 0 s, 0% missing"
     )
     assert said(points([60], EARLIER_BOOT), wall_seconds=0.0)[0].startswith("TCPTIDE OK - last sample 0 s ago")
+
+
+HOUR, DAY = 3600.0, 86_400.0
+REFUSED = "ops@example.org: 451 4.7.1 greylisted, try again | later\x1b[2J"
+
+
+def report(week: int, made_ago: float, mailed_ago: float | None = None, failure: str | None = None) -> Report:
+    """Of a week, to be mailed unless neither it was nor that failed."""
+    end = ORIGIN.wall_seconds
+    mail = f"/reports/2026-W{week}.eml" if mailed_ago is not None or failure else None
+    mailed = None if mailed_ago is None else end - mailed_ago
+    pending = ("ops@example.org",) if failure else ()
+    return Report(f"2026-W{week}", 0.0, 0.0, end - made_ago, "/reports/a.html", mail, "<a@b>", pending, mailed, failure)
+
+
+REGULAR = "OK - last sample 60 s ago, 60 samples in 60 min, 0% missing"
+MAILED = report(46, 3 * DAY, 3 * DAY - 60)
+EIGHT_DAYS = ("-w", "report_age_seconds=691200", "-w", "mail_age_seconds=691200")
+
+
+@pytest.mark.parametrize(
+    ("expected", "numbers", "reports", "arguments"),
+    [
+        pytest.param(REGULAR, [], (), EIGHT_DAYS, id="ok-none-ever-made"),
+        pytest.param(
+            REGULAR,
+            ["report_age_seconds=259200s;691200;;0"],
+            (report(46, 3 * DAY),),
+            EIGHT_DAYS,
+            id="ok-made-not-to-be-mailed",
+        ),
+        pytest.param(
+            REGULAR,
+            ["report_age_seconds=259200s;;;0", "mail_age_seconds=259140s;;;0", "unsent_reports=0;0;;0"],
+            (MAILED,),
+            (),
+            id="ok-made-and-mailed",
+        ),
+        pytest.param(
+            "WARNING - no report mailed for 10 days (limit 8 days)",
+            ["report_age_seconds=3600s;691200;;0", "mail_age_seconds=864000s;691200;;0", "unsent_reports=0;0;;0"],
+            (report(45, 10 * DAY, 10 * DAY), report(46, HOUR)),
+            EIGHT_DAYS,
+            id="warn-mail-old",
+        ),
+        pytest.param(
+            "WARNING - no report for 9 days (limit 8 days)",
+            ["report_age_seconds=777600s;691200;;0"],
+            (report(45, 9 * DAY),),
+            EIGHT_DAYS,
+            id="warn-report-old",
+        ),
+        pytest.param(
+            "WARNING - report 2026-W47 not mailed: ops@example.org: 451 4.7.1 greylisted, try again...",
+            ["report_age_seconds=3600s;;;0", "mail_age_seconds=259140s;;;0", "unsent_reports=1;0;;0"],
+            (MAILED, report(47, HOUR, None, REFUSED)),
+            (),
+            id="warn-refused",
+        ),
+        pytest.param(
+            "WARNING - report 2026-W47 not mailed: nobody",
+            ["report_age_seconds=3600s;;;0", "mail_age_seconds=1800s;;;0", "unsent_reports=1;0;;0"],
+            (MAILED, report(47, HOUR, HOUR / 2, "nobody")),
+            (),
+            id="warn-not-to-all",
+        ),
+        pytest.param(
+            "WARNING - report 2026-W47 and 1 report before it not mailed: again",
+            ["report_age_seconds=3600s;;;0", "mail_age_seconds=518400s;;;0", "unsent_reports=2;0;;0"],
+            (report(46, 6 * DAY, None, "once"), report(47, HOUR, None, "again")),
+            (),
+            id="warn-never-mailed",
+        ),
+        pytest.param(
+            "OK - last sample 60 s ago, 60 samples in 60 min, 0% missing",
+            ["report_age_seconds=3600s;;;0", "mail_age_seconds=3600s;;;0", "unsent_reports=0;0;;0"],
+            (report(46, 6 * DAY, None, "once"), report(47, HOUR, HOUR)),
+            (),
+            id="ok-mails-again",
+        ),
+        pytest.param(
+            REGULAR,
+            ["report_age_seconds=3600s;;;0", "mail_age_seconds=3600s;;;0", "unsent_reports=1;;;0"],
+            (report(47, HOUR, None, "450 later"),),
+            ("-w", "unsent_reports="),
+            id="ok-not-to-alarm",
+        ),
+    ],
+)
+def test_reports_and_their_mail(
+    expected: str, numbers: list[str], reports: tuple[Report, ...], arguments: tuple[str, ...]
+) -> None:
+    line = said(EVERY_MINUTE, *arguments, reports=reports)[0]
+    assert text(line) == f"TCPTIDE {expected}"
+    assert perfdata(line)[4:] == numbers
+
+
+def test_what_to_do_about_a_mail_that_was_refused() -> None:
+    assert said(EVERY_MINUTE, reports=(MAILED, report(47, HOUR, None, REFUSED)))[1:] == [
+        "sources: host",
+        "report 2026-W47: written 60 min ago, not mailed",
+        "the report of 2026-W47 was not mailed: ops@example.org: 451 4.7.1 greylisted, try again ? later?[2J",
+        "-> mend that, then tcptide-report --send /reports/2026-W47.eml, as the state's owner (side effect: it goes to"
+        " whoever has not got it yet), or leave it to the next run of cron",
+    ]
+
+
+def test_what_to_do_about_reports_that_stopped() -> None:
+    assert said(EVERY_MINUTE, *EIGHT_DAYS, reports=(report(46, 9 * DAY, 9 * DAY),))[1:] == [
+        "WARNING: no report mailed for 9 days (limit 8 days)",
+        "sources: host",
+        "report 2026-W46: written 9 days ago, mailed 9 days ago",
+        "reports are no longer made or mailed: the last was written 9 days ago; mail last went out 9 days ago",
+        "-> grep tcptide-report /etc/cron.d/* (reads only) shows when it is due; journalctl -t tcptide has its words",
+    ]
