@@ -107,7 +107,7 @@ def report(given: argparse.Namespace) -> list[str]:
     directory = state_directory(given.state_dir, os.environ, settings.state_dir)
     with progress.shown(sys.stderr) as tell:
         tell("reading")
-        loaded = load.load(directory, given.source, since, until, settings, now, calendar)
+        loaded = load.load(directory, given.source, since, until, settings, now, zone, calendar)
         tell("drawing")
         built = page.build(loaded, settings.interval_seconds, zone, now, limits.Limits(settings.thresholds))
         tell("writing")

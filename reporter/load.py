@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from tcptide import outlook, privacy, trends
 from tcptide.codec import Top
@@ -16,7 +17,7 @@ from tcptide.store import SOURCE, Reader, StateError
 
 from .ahead import Ahead, ahead
 from .masking import own_addresses, shown_destination, shown_event
-from .period import Period
+from .period import Earlier, Period, earlier
 
 DEFAULT_SECONDS = 86400.0
 DEFAULT_SOURCE = "host"
@@ -42,6 +43,8 @@ class Loaded:
     outlook: Outlook | None = None  # as of `newest`
     ahead: tuple[Ahead, ...] = ()  # likewise
     calendar: Period | None = None  # where the period is one of the calendar
+    earlier: Earlier | None = None  # what the period is compared with
+    earlier_rollups: Sequence[tuple[Rollup, Rollup]] = ()  # its means and maxima
 
     @property
     def seconds(self) -> float:
@@ -77,6 +80,7 @@ def load(
     until: float | None,
     settings: Config,
     now: float,
+    zone: tzinfo = UTC,
     calendar: Period | None = None,
 ) -> Loaded:
     """The period from `since` to `until`, both inclusive; by default the last 24 hours of what there is.
@@ -120,15 +124,17 @@ def load(
         verdicts = reader.verdicts(source.name, begin, after)
         events = reader.events(source.name, begin, after)
         found = outlook.current(reader.outlook(source.name), point_of(newest), trends.MAX_SECONDS) if newest else None
+        begins = [float(mean.quarter * QUARTER_SECONDS) for mean, _ in rollups]
+        first = min([*begins, *(point.wall_seconds for point in points)])
+        if calendar or (since is not None and older is not None):
+            first = begin
+        if not calendar and not points and end - begins[-1] < 2 * QUARTER_SECONDS:
+            end = begins[-1] + QUARTER_SECONDS  # of the last whole quarter
+        compared = earlier(calendar, first, end, zone)
+        past = _means_and_maxima(reader, source.name, compared.since, compared.until)
     destination = destinations.destinations[0] if destinations and destinations.destinations else None
     listener = listeners.listeners[0] if listeners and listeners.listeners else None
     own = own_addresses(latest) if latest else set()
-    begins = [float(mean.quarter * QUARTER_SECONDS) for mean, _ in rollups]
-    first = min([*begins, *(point.wall_seconds for point in points)])
-    if calendar or (since is not None and older is not None):
-        first = begin
-    if not calendar and not points and end - begins[-1] < 2 * QUARTER_SECONDS:
-        end = begins[-1] + QUARTER_SECONDS  # of the last whole quarter
     return Loaded(
         source,
         first,
@@ -145,6 +151,8 @@ def load(
         privacy.shown_outlook(found, shown) if found else None,
         ahead(newest, found, _limits(settings), shown) if newest else (),
         calendar,
+        compared,
+        past,
     )
 
 
@@ -161,13 +169,18 @@ def _with_rollups(
     Then the quarter of the first point, most of whose points are gone, is a rollup too.
     """
     first = points[0].wall_seconds if points else math.nextafter(end - QUARTER_SECONDS, math.inf)
-    means, maxima = (reader.rollups(source, statistic, begin, first) for statistic in ("mean", "max"))
-    rollups = list(zip(means, maxima, strict=True))
-    if not points or not rollups or (last := means[-1].quarter) < trends.quarter_of(first):
+    rollups = _means_and_maxima(reader, source, begin, first)
+    if not points or not rollups or (last := rollups[-1][0].quarter) < trends.quarter_of(first):
         return points, rollups
     if len(rollups) == 1:  # nothing is gone
         return points, []
     return [point for point in points if trends.quarter_of(point.wall_seconds) > last], rollups
+
+
+def _means_and_maxima(reader: Reader, source: str, begin: float, end: float) -> list[tuple[Rollup, Rollup]]:
+    """Of the quarters that begin in the time."""
+    means, maxima = (reader.rollups(source, statistic, begin, end) for statistic in ("mean", "max"))
+    return list(zip(means, maxima, strict=True))
 
 
 def _source(directory: str, sources: Sequence[Source], name: str | None) -> Source:

@@ -15,7 +15,7 @@ from tcptide.history_findings import of_outlook
 from tcptide.model import Finding, Sample, Verdict
 from tcptide.series import COUNTERS
 
-from . import ahead, charts, events, figures, forecasts, frames, lane, patterns, seen, tables, words
+from . import ahead, charts, compare, events, figures, forecasts, frames, lane, patterns, seen, tables, words
 from .frames import History
 from .limits import Limits
 from .load import Loaded
@@ -67,6 +67,7 @@ class Page:
     more_patterns: int  # that are too short for the list
     events: tables.Table
     figures: list[figures.Figure]
+    compared: str  # what their changes are against, or why there are none
     pictures: list[Picture]
     resolution: str  # how to read the pictures
     states: tables.Table
@@ -83,6 +84,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         loaded.points, loaded.since, loaded.until, interval_seconds, loaded.rollups, loaded.verdicts
     )
     newest = loaded.newest
+    before, compared = compare.before(loaded, history, interval_seconds)
     marked = patterns.marked(history, loaded.points, loaded.verdicts, loaded.events)
     listed = [one for one in marked if one.number]
     pictures, resolution = _pictures(history, loaded, zone, limits, marked)
@@ -108,7 +110,8 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         patterns=[(one.name, patterns.between(one.since, one.until, zone), one.what) for one in listed],
         more_patterns=len(marked) - len(listed),
         events=events.table(loaded.events, zone),
-        figures=figures.Figures(history, loaded, zone, limits, _now(loaded)).all(),
+        figures=figures.Figures(history, loaded, zone, limits, _now(loaded), before).all(),
+        compared=compared,
         pictures=pictures,
         resolution=resolution,
         states=tables.states(history, newest, zone),
@@ -181,8 +184,7 @@ def _lacking(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[str]:
     if loaded.begins_late:
         yield "Nothing older is stored: the period begins with the first sample, not at the time that was asked for."
     if loaded.calendar and history.coverage is not None and history.coverage < ENOUGH:
-        covered, whole = (seconds / 3600 for seconds in (history.coverage * loaded.seconds, loaded.seconds))
-        yield f"Samples cover {words.count(round(covered) or covered)} of {words.count(whole)} hours."
+        yield f"Samples cover {compare.covered(history)}."
     if history.rollups_until is not None:
         until = words.full_stamp(history.rollups_until, zone)
         yield (

@@ -7,11 +7,14 @@ A calendar period begins and ends at local midnight: a week in which clocks chan
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from math import ceil
 
 from tcptide.errors import ConfigError
 
 KINDS = ("day", "week", "month")
-DAYS_BACK = {"day": 1, "week": 7, "month": 28}  # from a day of the period to one of the same weekday, or to yesterday
+HOUR_SECONDS = 3600
+WEEK_SECONDS = 7 * 86400
+MONTH_DAYS = 28  # from a day of a month to one of the same weekday in the month before
 
 _LABELS = {
     "day": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
@@ -28,6 +31,16 @@ class Period:
     label: str  # 2026-11-23, 2026-W47 or 2026-11
     since: float
     until: float
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What a period is compared with: since <= wall clock seconds < until."""
+
+    since: float
+    until: float
+    days: int  # so many later the weekday and the clock are those of the period
+    words: str  # 'the week before'
 
 
 def calendar(text: str, zone: tzinfo, now: float) -> Period:
@@ -55,6 +68,28 @@ def before(period: Period, zone: tzinfo) -> Period:
     """The period of the same kind before it."""
     first = datetime.fromtimestamp(period.since, zone).date()
     return _made(period.kind, _first(period.kind, first - timedelta(days=1)), zone)
+
+
+def earlier(calendar: Period | None, since: float, until: float, zone: tzinfo) -> Earlier:
+    """What the period from `since` to `until` is compared with: a week or a month with the one before it.
+
+    Any other with the same weekdays and times of so many weeks before that the two don't overlap.
+    """
+    if calendar and calendar.kind == "month":
+        month = before(calendar, zone)
+        return Earlier(month.since, month.until, MONTH_DAYS, "the month before")
+    weeks = max(1, ceil((until - since - HOUR_SECONDS) / WEEK_SECONDS))  # a week may have an hour more
+    begin, end = (_days_earlier(wall, 7 * weeks, zone) for wall in (since, until))
+    if calendar and calendar.kind == "week":
+        return Earlier(begin, end, 7, "the week before")
+    what = "day" if calendar else "time"
+    return Earlier(begin, end, 7 * weeks, f"the same {what} {'a week' if weeks == 1 else f'{weeks} weeks'} before")
+
+
+def _days_earlier(wall: float, days: int, zone: tzinfo) -> float:
+    """The moment at which clocks of the zone showed the same, so many days before."""
+    local = datetime.fromtimestamp(wall, zone)
+    return (local.replace(tzinfo=None) - timedelta(days=days)).replace(tzinfo=zone, fold=local.fold).timestamp()
 
 
 def _named(text: str) -> tuple[str, date] | None:

@@ -35,6 +35,28 @@ def per_second(value: float | None) -> str:
     return f"{value:,.0f}/s" if value >= 100 or value == 0 else f"{value:.1f}/s" if value >= 0.95 else f"{value:.2g}/s"
 
 
+def change(now: float | None, before: float | None) -> str:
+    """How an amount has changed: `+12%`, `-3%`, `no change`, `12 times as much`; nothing where that can't be said."""
+    if now is None or before is None or not (isfinite(now) and isfinite(before)):
+        return ""
+    if not before:
+        return "no change" if not now else ""
+    ratio = now / before
+    if ratio >= 10:
+        return f"{ratio:,.0f} times as much"
+    return f"{ratio - 1:+.0%}" if abs(ratio - 1) >= 0.005 else "no change"
+
+
+def points(now: float | None, before: float | None) -> str:
+    """How a percentage has changed, in points of it: `+0.4 points`, `no change`."""
+    if now is None or before is None or not (isfinite(now) and isfinite(before)):
+        return ""
+    difference = now - before
+    if abs(difference) < 0.05:
+        return "no change"
+    return f"{difference:+.0f} points" if abs(difference) >= 9.95 else f"{difference:+.1f} points"
+
+
 def stamp(wall: float, zone: tzinfo) -> str:
     """A moment of the report's period: Tue 18 Nov 14:03."""
     local = datetime.fromtimestamp(wall, zone)
