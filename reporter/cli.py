@@ -17,7 +17,7 @@ from tcptide.clock import SYSTEM
 from tcptide.errors import ConfigError, TcptideError
 from tcptide.statefiles import state_directory
 
-from . import files
+from . import files, spread
 
 PROGRAM = "tcptide-report"
 HELP_COLUMNS = 79
@@ -57,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--output", metavar="PATH", default=".", help=output)
     listed = "which of html, png, json and eml, with commas between (default: html, or what PATH ends with)"
     options.add_argument("--format", metavar="LIST", help=listed)
+    spread_help = "wait at first, up to SECONDS, on each host its own time: not all shall mail at once"
+    options.add_argument("--spread", metavar="SECONDS", help=spread_help)
     return options
 
 
@@ -96,6 +98,8 @@ def report(given: argparse.Namespace) -> list[str]:
     """
     wanted = files.formats(given.format, given.output)
     target = files.target(given.output, wanted)
+    spread_seconds = spread.seconds(given.spread)
+    spread.wait(SYSTEM, spread_seconds)  # while little is loaded
     page = _page_module()
     from . import formats, limits, load, period, progress, times
 

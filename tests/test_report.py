@@ -212,6 +212,11 @@ def test_configuration_holds(report: Report, tmp_path: str) -> None:
             id="output-device",
         ),
         pytest.param(("--week",), 2, "unrecognized arguments: --week; see tcptide-report --help", id="option"),
+        pytest.param(
+            ("--spread", "1h"),
+            *(2, "--spread: '1h' is not a whole number of seconds from 0 to 86400"),
+            id="spread",
+        ),
         pytest.param(("--out=x",), 2, "unrecognized arguments: --out=x; see tcptide-report --help", id="abbreviation"),
     ],
 )
