@@ -85,9 +85,10 @@ def load(
 ) -> Loaded:
     """The period from `since` to `until`, both inclusive; by default the last 24 hours of what there is.
 
-    It begins with what is stored and ends `now` at the latest. A `calendar` period, instead, is whole whatever there is
-    of it, and its end belongs to the next one. Points are pruned before rollups are: where the period begins before
-    the oldest point there are rollups up to it.
+    It begins with what is stored and ends `now` at the latest. Without an end it has the events up to `now`: a check
+    records what it makes of a sample after it was taken. A `calendar` period, instead, is whole whatever there is of
+    it, and its end belongs to the next one. Points are pruned before rollups are: where the period begins before the
+    oldest point there are rollups up to it.
 
     Raises StoreError where the state can't be read, NoDataError where it has nothing for the period, ConfigError for a
     source that it does not know.
@@ -122,7 +123,7 @@ def load(
         destinations = _at_peak(reader, source.name, points, rollups, "worst_destination")
         listeners = _at_peak(reader, source.name, points, rollups, "worst_listener")
         verdicts = reader.verdicts(source.name, begin, after)
-        events = reader.events(source.name, begin, after)
+        events = reader.events(source.name, begin, max(after, now) if until is None else after)
         found = outlook.current(reader.outlook(source.name), point_of(newest), trends.MAX_SECONDS) if newest else None
         begins = [float(mean.quarter * QUARTER_SECONDS) for mean, _ in rollups]
         first = min([*begins, *(point.wall_seconds for point in points)])

@@ -4,14 +4,16 @@ from datetime import UTC
 
 import pytest
 
-from reporter import events, page
+from reporter import events, load, page
 from reporter.masking import own_addresses, shown_event
 from reporter.tables import Cell
-from tcptide.config import Privacy
+from tcptide import history
+from tcptide.config import Config, Privacy
 from tcptide.model import Event
 
-from .reporting import MINUTE, WALL, built, quiet_hour
+from .reporting import MINUTE, WALL, built, minute, quiet_hour, stored
 from .samples import sample
+from .storing import HandClock
 
 
 def event(number: float, kind: str, old: int | None, new: int, message: str, name: str = "pattern") -> Event:
@@ -70,6 +72,22 @@ def test_levels_are_words_on_the_page() -> None:
 def test_state_that_is_none_is_shown_as_it_is() -> None:
     ((_, level, _),) = told((event(1, "threshold", 7, 9, "?"),))
     assert (level.text, level.note, level.badge) == ("9", "was 7", "note")
+
+
+def test_what_was_recorded_after_the_newest_sample_is_told(tmp_path: str) -> None:
+    directory, newest = stored(f"{tmp_path}/state", [minute(0), minute(1)]), minute(1)
+    for seconds, state in ((0.2, 1), (3600.0, 3)):
+        clock = HandClock(newest.origin.wall_seconds + seconds)
+        history.record(directory, newest.origin, clock, "errors", state, f"said {seconds:g} s after it")
+
+    def told_until(until: float | None, now: float) -> list[str]:
+        loaded = load.load(directory, None, None, until, Config(), WALL + now)
+        assert loaded.until == WALL + MINUTE
+        return [one.message for one in loaded.events]
+
+    assert told_until(None, MINUTE + 5) == ["said 0.2 s after it"]
+    assert told_until(None, 2 * 3600) == ["said 0.2 s after it", "said 3600 s after it"]
+    assert told_until(WALL + MINUTE, 2 * 3600) == []
 
 
 OWN = own_addresses(sample())
