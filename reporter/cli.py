@@ -4,6 +4,7 @@ Exit status: 0 written, 1 failed or no samples, 2 called wrongly or configured w
 """
 
 import argparse
+import dataclasses
 import gc
 import os
 import signal
@@ -52,9 +53,11 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--period", metavar="PERIOD", help=period)
     options.add_argument("--since", metavar="TIME", help="begin of the period (default: 24 hours before its end)")
     options.add_argument("--until", metavar="TIME", help="end of the period (default: the newest sample)")
-    options.add_argument("--timezone", metavar="NAME", help="zone of all times, e.g. Europe/Berlin (default: local)")
-    output = "the file to write, or a directory for them (default: the current one)"
-    options.add_argument("--output", metavar="PATH", default=".", help=output)
+    options.add_argument(
+        "--timezone", metavar="NAME", help="zone, e.g. Europe/Berlin (default: configured, else local)"
+    )
+    output = "the file to write, or a directory for them (default: of the configuration, else the current one)"
+    options.add_argument("--output", metavar="PATH", help=output)
     listed = "which of html, png, json and eml, with commas between (default: html, or what PATH ends with)"
     options.add_argument("--format", metavar="LIST", help=listed)
     spread_help = "wait at first, up to SECONDS, on each host its own time: not all shall mail at once"
@@ -96,15 +99,16 @@ def report(given: argparse.Namespace) -> list[str]:
 
     Raises TcptideError, OSError, and ModuleNotFoundError where an extra is not installed.
     """
-    wanted = files.formats(given.format, given.output)
-    target = files.target(given.output, wanted)
-    spread_seconds = spread.seconds(given.spread)
-    spread.wait(SYSTEM, spread_seconds)  # while little is loaded
+    settings = config.load(given.config, os.environ)
+    wanted, target = _target(given, settings)
+    spread.wait(SYSTEM, spread.seconds(given.spread))  # while little is loaded
     page = _page_module()
     from . import formats, limits, load, period, progress, times
 
-    settings = config.load(given.config, os.environ)
-    zone = times.zone(given.timezone, os.environ)
+    if given.timezone is None and settings.report.timezone:
+        zone = times.zone(settings.report.timezone, os.environ, named_by=f"{settings.path}: report.timezone")
+    else:
+        zone = times.zone(given.timezone, os.environ)
     now = SYSTEM.wall()
     since, until = _moments(given, zone)
     calendar = period.calendar(given.period, zone, now) if given.period is not None else None
@@ -114,6 +118,8 @@ def report(given: argparse.Namespace) -> list[str]:
         loaded = load.load(directory, given.source, since, until, settings, now, zone, calendar)
         tell("drawing")
         built = page.build(loaded, settings.interval_seconds, zone, now, limits.Limits(settings.thresholds))
+        if settings.report.title:
+            built = dataclasses.replace(built, title=settings.report.title)
         tell("writing")
         made = list(formats.make(wanted, built))
         stem = files.stem(loaded.source.hostname, loaded.source.name, calendar.label if calendar else "")
@@ -122,6 +128,16 @@ def report(given: argparse.Namespace) -> list[str]:
     rolled = f" and {len(loaded.rollups)} rollups" if loaded.rollups else ""
     read = f"{len(loaded.points)} samples{rolled} of {loaded.source.name!r} in {directory}"
     return [read, *paths] if given.verbose else paths
+
+
+def _target(given: argparse.Namespace, settings: config.Config) -> tuple[tuple[str, ...], files.Target]:
+    """The formats, and where they go."""
+    folder = settings.report.output_dir
+    if given.output is None and folder:
+        named_by = f"{settings.path}: report.output_dir"
+        return (found := files.formats(given.format, "")), files.target(f"{folder}/", found, named_by)
+    output = "." if given.output is None else given.output
+    return (found := files.formats(given.format, output)), files.target(output, found)
 
 
 def _moments(given: argparse.Namespace, zone: tzinfo) -> tuple[float | None, float | None]:

@@ -31,29 +31,30 @@ class Target:
 
     directory: str
     name: str | None = None  # None: each file has its own
+    named_by: str = "--output"
 
     def paths(self, files: Sequence[File], stem: str) -> list[str]:
         """The path of each file. Raises ConfigError where one is there that is no regular file."""
         paths = [os.path.join(self.directory, self.name or stem + file.suffix) for file in files]
         for path in paths:
-            _demand_regular(path)
+            _demand_regular(path, self.named_by)
         return paths
 
 
-def target(output: str, formats: Sequence[str]) -> Target:
+def target(output: str, formats: Sequence[str], named_by: str = "--output") -> Target:
     """What --output names. Raises ConfigError where nothing of that kind can be written."""
     path = os.path.abspath(output)
     if output.endswith("/") or os.path.isdir(path):
         if not os.path.isdir(path):
-            raise ConfigError(f"--output: there is no directory {path}")
-        return Target(path)
-    _demand_regular(path)
+            raise ConfigError(f"{named_by}: there is no directory {path}")
+        return Target(path, None, named_by)
+    _demand_regular(path, named_by)
     directory, name = os.path.split(path)
     if not os.path.isdir(directory):
-        raise ConfigError(f"--output: there is no directory {directory}")
+        raise ConfigError(f"{named_by}: there is no directory {directory}")
     if len(formats) > 1:
-        raise ConfigError(f"--output: {path} is no directory, which several formats need")
-    return Target(directory, name)
+        raise ConfigError(f"{named_by}: {path} is no directory, which several formats need")
+    return Target(directory, name, named_by)
 
 
 def formats(given: str | None, output: str) -> tuple[str, ...]:
@@ -116,6 +117,6 @@ def _take_over(descriptor: int, path: str, directory: str) -> None:
         os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
 
 
-def _demand_regular(path: str) -> None:
+def _demand_regular(path: str, named_by: str) -> None:
     if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-        raise ConfigError(f"--output: {path} is there and is no regular file")
+        raise ConfigError(f"{named_by}: {path} is there and is no regular file")

@@ -76,6 +76,7 @@ class Page:
     limits: str  # where they come from
     made: Moment
     version: str = __version__
+    title: str = "TCP connections"  # what it is headed with
 
 
 def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: float, limits: Limits) -> Page:

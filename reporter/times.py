@@ -19,7 +19,9 @@ STEPS = (
 )
 
 
-def zone(name: str | None, environ: Mapping[str, str], localtime: str = "/etc/localtime") -> tzinfo:
+def zone(
+    name: str | None, environ: Mapping[str, str], localtime: str = "/etc/localtime", named_by: str = "--timezone"
+) -> tzinfo:
     """The zone of that name; without one the machine's ($TZ, then /etc/localtime), and UTC if that can't be told.
 
     Raises ConfigError for a name that the zone database does not have.
@@ -28,7 +30,7 @@ def zone(name: str | None, environ: Mapping[str, str], localtime: str = "/etc/lo
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ConfigError(f"--timezone: {name!r} is no known time zone, such as Europe/Berlin or UTC") from None
+            raise ConfigError(f"{named_by}: {name!r} is no known time zone, such as Europe/Berlin or UTC") from None
     found = environ.get("TZ", "").removeprefix(":") or os.path.realpath(localtime).rpartition("zoneinfo/")[2]
     try:
         return ZoneInfo(found)

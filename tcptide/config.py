@@ -12,6 +12,7 @@ from tcptide import mail
 from tcptide.errors import ConfigError
 from tcptide.mail import Mail
 from tcptide.values import absolute_path, boolean, number, one_of, whole_number
+from tcptide.values import text as one_line
 
 DEFAULT_PATH = "/etc/tcptide/tcptide.toml"
 ENVIRONMENT_VARIABLE = "TCPTIDE_CONFIG"
@@ -38,6 +39,14 @@ class Pattern(NamedTuple):
     sensitivity: str = "quiet"  # 'quiet', 'normal' or 'eager'
 
 
+class Report(NamedTuple):
+    """What reports are like unless the command line says otherwise."""
+
+    timezone: str | None = None  # None: this machine's
+    title: str | None = None
+    output_dir: str | None = None  # None: where the program is called
+
+
 class Config(NamedTuple):
     """What the configuration file says, or the defaults."""
 
@@ -49,6 +58,7 @@ class Config(NamedTuple):
     retention: Retention = Retention()
     privacy: Privacy = Privacy()
     pattern: Pattern = Pattern()
+    report: Report = Report()
     mail: Mail = Mail()
     #: (check without 'check_', metric) -> (warning, critical): a range, '' for no threshold, None for the default
     thresholds: Mapping[tuple[str, str], tuple[str | None, str | None]] = {}
@@ -90,11 +100,14 @@ KEYS: tuple[Key, ...] = (
         one_of("quiet", "normal", "eager"),
         "how readily a change of the number of connections is named a pattern",
     ),
+    Key("report.timezone", one_line, "time zone of reports, such as Europe/Berlin; default: this machine's"),
+    Key("report.title", one_line, "what reports are headed with, before the host's name"),
+    Key("report.output_dir", absolute_path, "directory for reports, where --output is not given"),
     *(Key(f"mail.{name}", read, help) for name, read, help in mail.KEYS),
 )
 
 _BY_NAME = {key.name: key for key in KEYS}
-_SECTIONS = ("retention", "privacy", "pattern", "mail", "checks")
+_SECTIONS = ("retention", "privacy", "pattern", "report", "mail", "checks")
 
 _BARE_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?%?"
 _RANGE = re.compile(rf"@?(?:(?P<start>~|{_BARE_NUMBER})?:)?(?P<end>{_BARE_NUMBER})?")
@@ -166,6 +179,7 @@ def parse(raw: bytes, path: str) -> Config:
         retention=Retention(**_of_section(values, "retention")),
         privacy=Privacy(**_of_section(values, "privacy")),
         pattern=Pattern(**_of_section(values, "pattern")),
+        report=Report(**_of_section(values, "report")),
         mail=_mail(_of_section(values, "mail"), path),
         thresholds=_thresholds(_table(data.get("checks", {}), "checks", path), path),
     )

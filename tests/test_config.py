@@ -49,6 +49,10 @@ remote_addresses = "masked"
 processes = false
 [pattern]
 sensitivity = "eager"
+[report]
+timezone = "Europe/Berlin"
+title = "TCP \u2013 edge"
+output_dir = "/srv/reports"
 [mail]
 to = ["ops@example.org", "J\u00fcrgen M\u00fcller, Netz <jm@xn--mller-kva.example>"]
 cc = "\\"A \\\\\\"B\\\\\\" C\\" <abc@example.org>"
@@ -85,6 +89,7 @@ def test_a_whole_file_is_read(tmp_path: Any) -> None:
         retention=Retention(7, 800, 100),
         privacy=Privacy("masked", False),
         pattern=Pattern("eager"),
+        report=config.Report("Europe/Berlin", "TCP \u2013 edge", "/srv/reports"),
         mail=Mail(
             to=(Address("", "ops@example.org"), Address("J\u00fcrgen M\u00fcller, Netz", "jm@xn--mller-kva.example")),
             cc=(Address('A "B" C', "abc@example.org"),),
@@ -171,7 +176,9 @@ def test_an_unreadable_file_is_an_error_and_not_the_defaults(state_dir: str) -> 
     assert ran.stderr.splitlines()[-1] == f"tcptide.errors.ConfigError: {path}: Permission denied"
 
 
-KNOWN = "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, pattern, mail, checks"
+KNOWN = (
+    "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, pattern, report, mail, checks"
+)
 MAIL = ", ".join(name for name, _, _ in mail.KEYS)
 MAILED = "[mail]\nto = 'a@b.c'\nenvelope_sender = 'a@b.c'\n"
 ADDRESS = "is not an address such as report@example.org"
@@ -241,6 +248,16 @@ RANGE = "is not a range such as 80, 10:, ~:80, 10:80 or @10:80"
         pytest.param(
             "[mail]\nsubject = 'x'", f": mail.subject: unknown (its value is 'x'); known here: {MAIL}", id="mail"
         ),
+        pytest.param(
+            "[report]\nzone = 'UTC'",
+            ": report.zone: unknown (its value is 'UTC'); known here: timezone, title, output_dir",
+            id="report",
+        ),
+        pytest.param("[report]\ntitle = ''", ": report.title: '' is not one line of text", id="report-title"),
+        pytest.param(
+            '[report]\ntitle = "a\\nb"', ": report.title: 'a\\nb' is not one line of text", id="report-title-lines"
+        ),
+        pytest.param("[report]\noutput_dir = 'x'", ": report.output_dir: 'x' is not an absolute path", id="report-dir"),
         pytest.param("[mail]\nto = []", ": mail.to: is missing: mail needs a recipient", id="mail-to-nobody"),
         pytest.param(
             "[mail]\nto = 'a@b.c'",
@@ -389,7 +406,7 @@ def test_the_example_file_is_every_key_with_its_default() -> None:
     assert parse(text.encode(), "example") == Config(path="example")
     uncommented = re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE)
     said = parse(uncommented.replace('via = "sendmail"', 'via = "smtp"').encode(), "example")  # else no smtp_host
-    assert said._replace(state_dir=None, thresholds={}, mail=Mail()) == Config(path="example")
+    assert said._replace(state_dir=None, thresholds={}, report=config.Report(), mail=Mail()) == Config(path="example")
     for name, value in Mail()._asdict().items():
         assert value in (None, ()) or getattr(said.mail._replace(via="sendmail"), name) == value, name
     for key in config.KEYS:

@@ -194,3 +194,35 @@ def test_ending_tells_the_format(tmp_path: str) -> None:
     assert files.formats(None, f"{tmp_path}/x.json") == ("html",)
     assert files.formats(None, "report") == ("html",)
     assert files.formats("json,html,json", "report.png") == ("json", "html")
+
+
+def configured(folder: str, text: str) -> str:
+    path = f"{folder}/tcptide.toml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"[report]\n{text}\n")
+    return path
+
+
+def test_configuration_says_zone_and_directory(report: Report, tmp_path: str) -> None:
+    os.mkdir(f"{tmp_path}/out")
+    path = configured(tmp_path, f'timezone = "Asia/Kathmandu"\ntitle = "Edge <TCP>"\noutput_dir = "{tmp_path}/out"')
+    assert report("--config", path, "--period", "2025-W47").returncode == 0
+    text = text_of(f"{tmp_path}/out/tcptide-report-web1-2025-W47.html")
+    assert text.startswith("Edge &lt;TCP&gt; web1 Mon 17 Nov")
+    assert "Mon 17 Nov 2025 00:00 +0545 to Mon 24 Nov 2025 00:00 +0545 7 d, times in Asia/Kathmandu" in text
+    assert report("--config", path, "--output", ".", "--timezone", "UTC").returncode == 0
+    assert text_of(f"{tmp_path}/tcptide-report.html").find("times in UTC") > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('timezone = "Berlin"', "report.timezone: 'Berlin' is no known time zone, such as Europe/Berlin or UTC"),
+        ('output_dir = "/nowhere/"', "report.output_dir: there is no directory /nowhere"),
+    ],
+    ids=["zone", "directory"],
+)
+def test_configuration_that_is_wrong_is_named(report: Report, tmp_path: str, text: str, line: str) -> None:
+    path = configured(tmp_path, text)
+    done = report("--config", path)
+    assert (done.returncode, done.stderr) == (2, f"tcptide-report: {path}: {line}\n")
