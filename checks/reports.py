@@ -9,6 +9,7 @@ from tcptide.text import duration, one_line, plural
 
 from .spec import Metric, Phrase
 
+SENDING_SECONDS = 3600.0  # no run sends for longer
 WHY_CHARACTERS = 52  # so that line 1 has room for it; all of it is in the finding
 
 METRICS = (
@@ -53,7 +54,7 @@ def reported(reports: Sequence[Report], wall_seconds: float) -> Reported:
     mail = [one for one in reports if one.mail is not None]
     sent = [one.mailed_seconds for one in mail if one.mailed_seconds is not None]
     to_all = max((one.made_seconds for one in mail if one.mailed_seconds is not None and not one.failure), default=0.0)
-    unsent = tuple(one for one in mail if one.failure and one.made_seconds > to_all)
+    unsent = tuple(one for one in mail if one.made_seconds > to_all and _failed(one, wall_seconds))
     report_age = max(0.0, wall_seconds - reports[-1].made_seconds) if reports else None
     mail_age = max(0.0, wall_seconds - max(sent, default=mail[0].made_seconds)) if mail else None
     phrases = {}
@@ -75,9 +76,14 @@ def reported(reports: Sequence[Report], wall_seconds: float) -> Reported:
     return Reported(values, phrases, details, unsent)
 
 
+def _failed(report: Report, wall_seconds: float) -> bool:
+    """A mail that is on its way has no failure yet."""
+    return bool(report.failure or (report.pending and wall_seconds - report.made_seconds > SENDING_SECONDS))
+
+
 def _why(report: Report) -> str:
     """A server's words may be anything."""
-    return one_line(report.failure or "?")
+    return one_line(report.failure or "the run that sent it was cut short")
 
 
 def _last(report: Report, wall_seconds: float) -> str:

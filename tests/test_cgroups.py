@@ -29,6 +29,12 @@ SESSION = "/user.slice/user-1000.slice/user@1000.service"
         ("/system.slice/system-postgresql.slice/postgresql@15-main.service", "postgresql@15-main.service"),
         ("/system.slice/system-openvpn\\x2dclient.slice/openvpn-client@de.service", "openvpn-client@de.service"),
         ("/system.slice/ssh.service/sub/sub", "ssh.service"),
+        # systemd, one for each connection (Accept=yes)
+        ("/system.slice/system-ssh.slice/ssh@3-10.0.0.1:22-192.0.2.7:51234.service", "ssh@.service"),
+        ("/system.slice/ssh@0-2001:db8::1:22-2001:db8::7:51234.service", "ssh@.service"),
+        ("/system.slice/ssh@0-5123-10.0.0.1:22-192.0.2.7:51234.service", "ssh@.service"),
+        ("/system.slice/varlink@7-1234-0.service", "varlink@7-1234-0.service"),
+        ("/system.slice/vpn@2-de-3.service", "vpn@2-de-3.service"),
         ("/system.slice/foo.service/bar.service", "foo.service"),
         ("/system.slice/dev-hugepages.mount", "dev-hugepages.mount"),
         ("/system.slice/run-r8a6f1d3b5c7e4f0a9b2c4d6e8f0a1b2c.scope", "run-r8a6f1d3b5c7e4f0a9b2c4d6e8f0a1b2c.scope"),

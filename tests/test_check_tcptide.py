@@ -205,7 +205,21 @@ EIGHT_DAYS = ("-w", "report_age_seconds=691200", "-w", "mail_age_seconds=691200"
             id="warn-never-mailed",
         ),
         pytest.param(
-            "OK - last sample 60 s ago, 60 samples in 60 min, 0% missing",
+            "WARNING - report 2026-W47 not mailed: the run that sent it was cut short",
+            ["report_age_seconds=86400s;;;0", "mail_age_seconds=86400s;;;0", "unsent_reports=1;0;;0"],
+            (report(47, DAY, None, "x")._replace(failure=None),),
+            (),
+            id="warn-cut-short",
+        ),
+        pytest.param(
+            REGULAR,
+            ["report_age_seconds=60s;;;0", "mail_age_seconds=60s;;;0", "unsent_reports=0;0;;0"],
+            (report(47, 60, None, "x")._replace(failure=None),),
+            (),
+            id="ok-being-sent",
+        ),
+        pytest.param(
+            REGULAR,
             ["report_age_seconds=3600s;;;0", "mail_age_seconds=3600s;;;0", "unsent_reports=0;0;;0"],
             (report(46, 6 * DAY, None, "once"), report(47, HOUR, HOUR)),
             (),

@@ -20,9 +20,10 @@ def unit_name(path: str) -> str | None:
     """The unit, container or pod of a cgroup path; None for the root.
 
     The outermost one counts, as in the host's own tools: a service inside a container is the container's. Only
-    `user@UID.service` is looked into, for the user's own units. A container has its engine's name and the 12 digits
-    that engines print ('docker-3f4e5d6c7b8a'), a container of Kubernetes its pod's ('pod' and the uid), one of LXC
-    'lxc-' and its name. What is none of these keeps its slice or its path.
+    `user@UID.service` is looked into, for the user's own units. Services of which systemd starts one for each
+    connection (Accept=yes) are one, 'ssh@.service': their whole names have remote addresses in them. A container has
+    its engine's name and the 12 digits that engines print ('docker-3f4e5d6c7b8a'), a container of Kubernetes its pod's
+    ('pod' and the uid), one of LXC 'lxc-' and its name. What is none of these keeps its slice or its path.
     """
     above, manager = "", None
     parts = [part for part in path.split("/") if part]
@@ -35,10 +36,26 @@ def unit_name(path: str) -> str | None:
         if part.startswith("user@") and part.endswith(".service"):
             manager = part
         elif part.endswith(_UNIT_SUFFIXES):
-            return printable(manager if manager and part == "init.scope" else part)  # the manager's own process
+            if manager and part == "init.scope":  # the manager's own process
+                return printable(manager)
+            return printable(_without_connection(part))
     if manager or not parts:
         return manager
     return printable(parts[-1] if parts[-1].endswith(".slice") else "/".join(parts))
+
+
+def _without_connection(unit: str) -> str:
+    """The template of 'ssh@3-10.0.0.1:22-192.0.2.7:51234.service'; other units as they are."""
+    name, at, instance = unit.removesuffix(".service").partition("@")
+    pieces = instance.split("-")
+    if at and len(pieces) > 2 and pieces[0].isdecimal() and all(map(_is_endpoint, pieces[-2:])):
+        return f"{name}@.service"
+    return unit
+
+
+def _is_endpoint(text: str) -> bool:
+    address, _, port = text.rpartition(":")
+    return port.isdecimal() and bool(address) and set(address) <= set("0123456789abcdef.:")
 
 
 def names(ids: Collection[int], mount: str | None) -> dict[int, str]:
