@@ -140,10 +140,20 @@ def _past(context: Context, point: Point) -> tuple[Rates, Outlook | None]:
             if "rates" in needs:
                 rates = trends.rates(point, reader.recent(context.source, rows))
             if "outlook" in needs:
-                outlook = current(reader.outlook(context.source), point, trends.MAX_SECONDS)
+                outlook = current(_outlook(context, reader), point, trends.MAX_SECONDS)
     except StoreError:
         pass
     return rates, outlook
+
+
+def _outlook(context: Context, reader: Reader) -> Outlook | None:
+    """What was stored, or what the rows say where that is lost or of another version: until the next row is judged."""
+    stored = reader.outlook(context.source)
+    if stored is None:
+        from tcptide.advance import judged_again  # which loads the detector
+
+        return judged_again(reader, context.source, context.config)
+    return stored
 
 
 def _judged(spec: CheckSpec, ask: Ask, options: Namespace) -> tuple[str, int]:

@@ -2,6 +2,8 @@
 
 import json
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from tcptide import codec, outlook, privacy, saying
@@ -14,6 +16,7 @@ from tcptide.model import Finding, Forecast, Point, Rates, Sample, Verdict
 from tcptide.observation import Observation, observe
 from tcptide.outlook import Outlook
 from tcptide.statefiles import StateError
+from tcptide.store import Reader
 from tcptide.writer import Writer
 
 #: How many rows are judged again when there is no state to go on from: a day and an hour at a row a minute.
@@ -31,15 +34,23 @@ class _Reached(NamedTuple):
     outlook: Outlook
 
 
+def judged_again(reader: Reader, source: str, config: Config) -> Outlook | None:
+    """What the history says as of its newest row, where what was stored of it can't be read; None without any row.
+
+    It takes half a second. Raises StateError, also for a fault in here.
+    """
+    with _faults(reader):
+        return _replayed(reader, source, config)[1]
+
+
 class Judging:
     """history.Advancing: goes on from the stored state, or from the last rows where there is none that fits."""
 
     def __init__(self, writer: Writer, config: Config) -> None:
         self._writer = writer
+        self._config = config
         self._interval, self._sensitivity = config.interval_seconds, config.pattern.sensitivity
         self._privacy = config.privacy
-        limit = config.connection_limit
-        self._limits = {} if limit is None else {"connections": limit}
         self._reached: dict[int, _Reached] = {}  # by source
 
     def row(self, source_id: int, previous: Point | None, row: Point, top: str, sample: Sample) -> Verdict:
@@ -47,16 +58,13 @@ class Judging:
 
         A fault in here is a StateError: it may cost the row, never the answer of the check that adds it.
         """
-        try:
+        with _faults(self._writer):
             known = self._reached.get(source_id)
-            lookout = known.lookout if known else self._loaded(source_id, previous) or self._replayed(source_id, row)
-            found = lookout.step(self._observed(row, top))
+            lookout = known.lookout if known else self._loaded(source_id, previous)
+            lookout = lookout or _replayed(self._writer, sample.origin.source, self._config, row.id)[0]
+            found = lookout.step(_observed(row, top, self._config))
             for change in lookout.changes:
                 self._add_event(source_id, row, change, found, sample)
-        except TcptideError:
-            raise
-        except Exception as error:
-            raise StateError(self._writer.directory, f"the history cannot be judged: {error!r}") from error
         self._reached[source_id] = _Reached(row, lookout, found)
         return found.verdict
 
@@ -84,18 +92,6 @@ class Judging:
         except ValueError:
             return None
 
-    def _replayed(self, source_id: int, row: Point) -> Lookout:
-        lookout = Lookout(self._interval, self._sensitivity)
-        for point, top in self._writer.before_row(source_id, row, REPLAYED_ROWS):
-            lookout.step(self._observed(point, top))
-        return lookout
-
-    def _observed(self, row: Point, top: str) -> Observation:
-        try:
-            return observe(row, codec.top_from_json(top), self._limits)
-        except StoreError:  # damaged: what the row's numbers say is still worth having
-            return observe(row, _NO_TOP, self._limits)
-
     def _add_event(self, source_id: int, row: Point, change: Change, found: Outlook, sample: Sample) -> None:
         """What became or ceased to be the case; with addresses as they may be shown, since events are."""
         ahead, sample = change.forecast, privacy.shown(sample, self._privacy)
@@ -109,6 +105,35 @@ class Judging:
             finding, message = _of_limit(ahead, sample), saying.reach(ahead)
         code, data = (finding.code, json.dumps(finding._asdict())) if finding else (None, None)
         self._writer.add_event(source_id, row.wall_seconds, name, kind, int(before), int(now), code, message, data)
+
+
+@contextmanager
+def _faults(reader: Reader) -> Iterator[None]:
+    try:
+        yield
+    except TcptideError:
+        raise
+    except Exception as error:
+        raise StateError(reader.directory, f"the history cannot be judged: {error!r}") from error
+
+
+def _replayed(
+    reader: Reader, source: str, config: Config, before_id: int | None = None
+) -> tuple[Lookout, Outlook | None]:
+    """The lookout that has seen the last rows, or those before one, and what it said of the last of them."""
+    lookout, found = Lookout(config.interval_seconds, config.pattern.sensitivity), None
+    for row, top in reader.last_rows(source, REPLAYED_ROWS, before_id):
+        found = lookout.step(_observed(row, top, config))
+    return lookout, found
+
+
+def _observed(row: Point, top: str, config: Config) -> Observation:
+    limit = config.connection_limit
+    limits = {} if limit is None else {"connections": limit}
+    try:
+        return observe(row, codec.top_from_json(top), limits)
+    except StoreError:  # damaged: what the row's numbers say is still worth having
+        return observe(row, _NO_TOP, limits)
 
 
 def _of_limit(ahead: Forecast, sample: Sample) -> Finding | None:

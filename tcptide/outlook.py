@@ -1,7 +1,7 @@
 """What the history says beyond its numbers: the pattern, who is behind it, leaks, and how what can run out is growing.
 
 An Outlook is of one history row. tcptide.lookout makes it, the appender stores it beside the row (tcptide.advance), and
-checks and reports read the newest one: they never judge the history themselves.
+checks and reports read the newest one. Only a check that can't read it judges the rows again itself.
 """
 
 import json

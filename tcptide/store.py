@@ -9,6 +9,7 @@ a StateError, 'PATH: REASON'.
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
@@ -168,6 +169,12 @@ class Reader(AbstractContextManager["Reader"]):
         """The last history rows, oldest first."""
         query = f"SELECT {POINT} FROM sample WHERE {SOURCE} ORDER BY id DESC LIMIT ?"
         return as_points(reversed(self._rows(query, source, number)))
+
+    def last_rows(self, source: str, number: int, before_id: int | None = None) -> list[tuple[Point, str]]:
+        """The last history rows, or those before one, oldest first, with their top lists as JSON."""
+        query = f"SELECT {POINT}, top FROM sample WHERE {SOURCE} AND id < ? ORDER BY id DESC LIMIT ?"
+        rows = reversed(self._rows(query, source, sys.maxsize if before_id is None else before_id, number))
+        return [(point, top) for *columns, top in rows for point in as_points([columns])]
 
     def tops(self, source: str, since_wall: float, until_wall: float) -> list[tuple[float, codec.Top]]:
         """(wall clock seconds, top lists) of the rows that points() gives. Raises StoreError for malformed ones."""

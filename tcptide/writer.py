@@ -157,12 +157,6 @@ class Writer(Reader):
         query = "UPDATE sample SET pattern = ?, expected = ?, pattern_since = ? WHERE id = ?"
         self._rows(query, verdict.pattern, verdict.expected, verdict.since, row.id)
 
-    def before_row(self, source_id: int, row: Point, number: int) -> list[tuple[Point, str]]:
-        """The history rows before one, oldest first, with their top lists as JSON."""
-        query = f"SELECT {POINT}, top FROM sample WHERE source_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
-        rows = reversed(self._rows(query, source_id, row.id, number))
-        return [(point, top) for *columns, top in rows for point in as_points([columns])]
-
     def detector(self, source_id: int) -> tuple[str, str, int, str] | None:
         """What put_detector() has kept: version, parameters, the id of the last row, state."""
         query = "SELECT version, parameters, last_sample_id, state FROM detector WHERE source_id = ? AND name = ?"

@@ -1,6 +1,6 @@
 """Installed checks as a scheduler runs them, and a state for them to find."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tcptide.clock import SYSTEM
@@ -23,6 +23,9 @@ LOOKING = (
     "check_tcp_quality",
 )
 ALL = (*LOOKING, "check_tcptide")
+
+#: A check's name and arguments in, exit status and lines out: the fixture `check`.
+Check = Callable[..., tuple[int, list[str]]]
 
 
 def answer(*command: str, environ: Mapping[str, str] | None = None) -> tuple[int, list[str]]:

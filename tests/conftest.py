@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
+from .checking import Check, answer
+
 NEEDS_ROOT = "needs root: network namespaces"
 
 
@@ -80,6 +82,16 @@ def state_dir() -> Iterator[str]:
     os.mkdir(directory, 0o750)
     yield directory
     shutil.rmtree(parent)
+
+
+@pytest.fixture
+def check(script: Callable[[str], str], state_dir: str) -> Check:
+    """Runs a check with the state in state_dir: name and arguments in, exit status and lines out."""
+
+    def run(name: str, *arguments: str) -> tuple[int, list[str]]:
+        return answer(script(name), "--state-dir", state_dir, *arguments)
+
+    return run
 
 
 @pytest.fixture

@@ -89,6 +89,13 @@ def test_a_state_that_does_not_fit_is_made_again_from_the_rows(
     assert found_in(state_dir) == uninterrupted
 
 
+def test_who_cannot_read_what_the_history_says_has_it_from_the_rows(state_dir: str) -> None:
+    add(state_dir, *HISTORY[:150], together=True)
+    with Reader(state_dir) as reader:
+        assert advance.judged_again(reader, "host", CONFIG) == reader.outlook("host") is not None
+        assert advance.judged_again(reader, "elsewhere", CONFIG) is None
+
+
 def test_rows_that_were_added_without_it_are_judged_when_it_comes_back(
     state_dir: str, uninterrupted: tuple[Any, ...]
 ) -> None:
@@ -227,3 +234,7 @@ def test_a_judgement_that_fails_costs_no_answer(state_dir: str, monkeypatch: pyt
     assert rows(state_dir) == 0
     with pytest.raises(StateError):
         add(state_dir, HISTORY[0])
+    with statefiles.lock(state_dir, SYSTEM, 1), Writer(state_dir) as writer:
+        history.extend(writer, HISTORY[:2])
+        with pytest.raises(StateError, match="cannot be judged"):
+            advance.judged_again(writer, "host", CONFIG)

@@ -13,22 +13,10 @@ from typing import Any
 import pytest
 
 from . import worlds
-from .checking import ALL, aged, answer, prefix, store
+from .checking import ALL, Check, aged, prefix, store
 from .worlds import TREE
 
 each_check = pytest.mark.parametrize("name", ALL)
-
-Check = Callable[..., tuple[int, list[str]]]
-
-
-@pytest.fixture
-def check(script: Callable[[str], str], state_dir: str) -> Check:
-    """Runs a check with the state in state_dir: name and arguments in, exit status and lines out."""
-
-    def run(name: str, *arguments: str) -> tuple[int, list[str]]:
-        return answer(script(name), "--state-dir", state_dir, *arguments)
-
-    return run
 
 
 @each_check

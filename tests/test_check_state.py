@@ -17,22 +17,11 @@ from tcptide.model import Sample
 from tcptide.store import Reader
 
 from . import samples, worlds
-from .checking import LOOKING, aged, answer, prefix, store
+from .checking import LOOKING, Check, aged, prefix, store
+from .storing import sql
 from .worlds import TREE
 
 each_looking_check = pytest.mark.parametrize("name", LOOKING)
-
-Check = Callable[..., tuple[int, list[str]]]
-
-
-@pytest.fixture
-def check(script: Callable[[str], str], state_dir: str) -> Check:
-    """Runs a check with the state in state_dir: name and arguments in, exit status and lines out."""
-
-    def run(name: str, *arguments: str) -> tuple[int, list[str]]:
-        return answer(script(name), "--state-dir", state_dir, *arguments)
-
-    return run
 
 
 @each_looking_check
@@ -304,3 +293,21 @@ def test_leak_is_named_with_its_unit(check: Check, state_dir: str) -> None:
     with Reader(state_dir) as reader:
         (event,) = reader.events("here", 0, time.time() + 60)
     assert (event.kind, event.old, event.new, event.code) == ("pattern", 0, 1, "leak_close_wait")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    ["DELETE FROM detector", "UPDATE detector SET outlook = '[]'", "UPDATE detector SET outlook = ''"],
+    ids=["ok-gone", "ok-of-another-version", "ok-empty"],
+)
+def test_history_that_was_judged_and_cannot_be_read_is_judged_again(spoil: str, check: Check, state_dir: str) -> None:
+    def ports(minute: int) -> Any:
+        return samples.sample(worst=(samples.destination(5000 + 400 * minute),)).ports
+
+    store(state_dir, *minutes(ports=ports))
+    said = {name: check(name, "--source", "here") for name in ("check_tcp_pattern", "check_tcp_port_exhaustion")}
+    assert said["check_tcp_pattern"][0] == 0
+    assert "full in" in said["check_tcp_port_exhaustion"][1][0]
+    sql(state_dir, spoil)
+    for name, answered in said.items():
+        assert check(name, "--source", "here") == answered
