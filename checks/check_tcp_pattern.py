@@ -16,10 +16,6 @@ from .output import Answer
 from .ranges import CRITICAL, OK, WARNING
 from .spec import CheckSpec, Judged, Metric, Option, Phrase
 
-#: A limit that a leak reaches within this time is CRITICAL, within a day WARNING; once half of it is used.
-URGENT_SECONDS = 7200.0
-USED_SHARE = 0.5
-
 NO_FORECAST = "no forecast: nothing that has a limit grows"
 
 _STATES = {"warning": WARNING, "critical": CRITICAL}
@@ -82,15 +78,18 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
     total = point.values["total"]
     if outlook is None:
         return Judged(Phrase(""), {"total": total}, unknown="no history yet that could show a pattern")
-    ahead = history.forecasts(outlook, point, {"connections": options.limit} if options.limit else {})
+    limits = {"connections": options.limit} if options.limit else {}
+    ahead = history.forecasts(outlook, point, limits)
     soonest = ahead[0][0] if ahead else None
+    level, reached = history.leaking(outlook, point, limits) if outlook.verdict.pattern == "slow_leak" else (OK, None)
     expected = outlook.verdict.expected
     number = Phrase(saying.connections(total, outlook))
-    phrase = Phrase(saying.pattern(outlook), f" ({number})", saying.whose(outlook), _soon(soonest))
+    near = _soon(reached if level else soonest)
+    phrase = Phrase(saying.pattern(outlook), f" ({number})", saying.whose(outlook), near)
     return Judged(
         summary=phrase,
         values={
-            "severity": _severity(outlook, ahead, options.alert_on) if outlook.alarm else 0,
+            "severity": _severity(outlook, level, options.alert_on) if outlook.alarm else 0,
             "total": total,
             "expected": expected,
             "deviation": None if total is None or expected is None else total - expected,
@@ -103,17 +102,10 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
     )
 
 
-def _severity(
-    outlook: Outlook, ahead: Sequence[tuple[Forecast, float]], alerts: Sequence[Sequence[tuple[str, int]]]
-) -> int:
-    """1 for a pattern, and what the worst state that it is worth adds to that."""
-    pattern = outlook.verdict.pattern
-    states = [OK, *(state for each in alerts for name, state in each if name == pattern)]
-    if pattern == "slow_leak":
-        times = [one.seconds for one, used_share in ahead if one.seconds is not None and used_share >= USED_SHARE]
-        states += [WARNING for seconds in times if seconds < REACH_SECONDS]
-        states += [CRITICAL for seconds in times if seconds < URGENT_SECONDS]
-    return 1 + max(states)
+def _severity(outlook: Outlook, level: int, alerts: Sequence[Sequence[tuple[str, int]]]) -> int:
+    """1 for a pattern, and what the worst state that it is worth adds to that; `level`: of a leak's limit."""
+    asked = (state for each in alerts for name, state in each if name == outlook.verdict.pattern)
+    return 1 + max(level, *asked, OK)
 
 
 def _soon(soonest: Forecast | None) -> str:

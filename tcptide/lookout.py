@@ -20,7 +20,7 @@ from tcptide.patterns import Detector
 from tcptide.resources import Resources
 
 #: Raised whenever the same rows would give another outlook.
-VERSION = f"1-{patterns.VERSION}"
+VERSION = f"2-{patterns.VERSION}"
 
 #: After a boot services open their connections: for so long no pattern is named.
 QUIET_SECONDS = 600.0
@@ -66,6 +66,7 @@ class Lookout:
         trends = self._resources.update(seen, restarted, self._detector.leak or _together(leaks))
         self._usual.see(seen.states, seen.top)
         outlook = self._outlook(seen, _of_note(verdict, seen, leaks), trends, leaks)
+        outlook = outlook._replace(pressing=self._resources.pressing(seen, trends))
         if not outlook.alarm:
             self._behind = "", None
         if not outlook.alarm or outlook.verdict.pattern == "slow_leak":  # which only changes hour by hour

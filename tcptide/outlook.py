@@ -24,8 +24,23 @@ RESOURCES = (
     ("time_wait", "time_wait", "time_wait_limit"),
 )
 
+#: Those that a leak of connections is part of.
+LEAKING = ("connections", "conntrack")
+
 #: A limit is in reach when it is forecast within this time.
 REACH_SECONDS = 86400.0
+
+#: A leak with half of a limit used and all of it within the first is worth a warning, within the second it is critical.
+PRESSING_SECONDS = (REACH_SECONDS, 7200.0)
+USED_SHARE = 0.5
+
+
+class Pressing(NamedTuple):
+    """How pressing a limit is by the rows up to one, so that it doesn't come and go with noise."""
+
+    resource: str
+    limit: float
+    level: int  # with USED_SHARE of it used, how many of PRESSING_SECONDS it is within; else 0
 
 
 class Outlook(NamedTuple):
@@ -42,6 +57,7 @@ class Outlook(NamedTuple):
     local_port: int | None  # where most of it came in
     trends: "tuple[Trend, ...]"  # destinations as full as they were, fullest first
     leaks: tuple[Leak, ...]
+    pressing: tuple[Pressing, ...] = ()
 
     @property
     def alarm(self) -> bool:
@@ -79,20 +95,44 @@ def limit_of(resource: str, row: Point, limits: Mapping[str, float]) -> float | 
 
 def forecasts(outlook: Outlook, now: Point, limits: Mapping[str, float]) -> list[tuple[Forecast, float]]:
     """Every limit that will be reached, the soonest first, with the share of it that is used."""
+    from tcptide.forecast import forecast
+
     found = []
     for trend in outlook.trends:
         limit = limit_of(trend.resource, now, limits)
-        reached = ahead(outlook, trend.resource, limit, now.wall_seconds)
+        reached = forecast(trend, trend.resource, limit, now.wall_seconds)
         if limit and reached.seconds is not None:
             found.append((reached.seconds, trend.resource, reached, trend.used / limit))
     return [(reached, used_share) for _, _, reached, used_share in sorted(found)]
+
+
+def leaking(outlook: Outlook, now: Point, limits: Mapping[str, float]) -> tuple[int, Forecast | None]:
+    """How pressing the worst limit is that a leak runs into, as Pressing.level has it, and when that is reached.
+
+    What leaks are connections, and where all go to one destination its ports. A limit that the history doesn't know is
+    judged by this row alone.
+    """
+    settled = {(one.resource, one.limit): one.level for one in outlook.pressing}
+    ahead = {one.resource: (one, used_share) for one, used_share in forecasts(outlook, now, limits)}
+    ports = "" if outlook.destination is None else f" {endpoint(*outlook.destination)}"
+    worst: tuple[int, Forecast | None] = (0, None)
+    for resource in dict.fromkeys((*ahead, *(one.resource for one in outlook.pressing))):
+        if resource in LEAKING or (ports and resource.endswith(ports)):
+            reached, used_share = ahead.get(resource, (None, 0.0))
+            level = 0
+            if reached and reached.seconds is not None and used_share >= USED_SHARE:
+                level = sum(reached.seconds <= each for each in PRESSING_SECONDS)
+            level = settled.get((resource, limit_of(resource, now, limits) or 0.0), level)
+            worst = max(worst, (level, reached), key=lambda each: each[0])
+    return worst
 
 
 def masked(outlook: Outlook, mask: Callable[[str], str]) -> Outlook:
     """The outlook with its remote addresses masked."""
     destination = outlook.destination and (mask(outlook.destination[0]), outlook.destination[1])
     trends = (trend._replace(resource=masked_resource(trend.resource, mask)) for trend in outlook.trends)
-    return outlook._replace(destination=destination, trends=tuple(trends))
+    pressing = (each._replace(resource=masked_resource(each.resource, mask)) for each in outlook.pressing)
+    return outlook._replace(destination=destination, trends=tuple(trends), pressing=tuple(pressing))
 
 
 def masked_resource(resource: str, mask: Callable[[str], str]) -> str:
@@ -122,6 +162,7 @@ def from_json(text: str) -> Outlook:
             verdict=Verdict(*raw.verdict),
             trends=tuple(Trend(*trend) for trend in raw.trends),
             leaks=tuple(Leak(*leak) for leak in raw.leaks),
+            pressing=tuple(Pressing(*each) for each in raw.pressing),
         )
     except (TypeError, ValueError) as error:
         raise StoreError(f"a stored outlook is malformed: {error}") from None
@@ -131,7 +172,7 @@ def _shape() -> int:
     """A checksum of what there is to be known of the types, as the codec of samples has it."""
     from tcptide.forecast import Trend
 
-    return zlib.crc32(";".join(",".join(kind._fields) for kind in (Outlook, Verdict, Trend, Leak)).encode())
+    return zlib.crc32(";".join(",".join(kind._fields) for kind in (Outlook, Verdict, Trend, Leak, Pressing)).encode())
 
 
 def _tupled(value: Any) -> Any:

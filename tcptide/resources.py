@@ -8,13 +8,12 @@ from tcptide.detection.leaks import SlowLeak
 from tcptide.forecast import Tracker, Trend, forecast
 from tcptide.model import Forecast
 from tcptide.observation import Observation, Settled
-from tcptide.outlook import REACH_SECONDS, RESOURCES
+from tcptide.outlook import LEAKING, PRESSING_SECONDS, REACH_SECONDS, RESOURCES, USED_SHARE, Pressing
 
 #: What has a limit is watched from this fill on; connections, whose limit only a check may know, always.
 WATCHED_SHARE = 0.01
 
 _OF_THE_HOST = tuple(name for name, _, _ in RESOURCES)
-_LEAKING = ("connections", "conntrack")  # the series that a leak of connections is part of
 _DESTINATIONS = 8  # at most; five are in a row's top list
 _FORGOTTEN_ROWS = 60  # a destination that so many rows in turn have not shown
 
@@ -23,6 +22,8 @@ _NEAR_ROWS = 3  # that a limit has to be in reach before it is said
 _FAR_ROWS = 10  # and out of reach
 _FAR = 1.5  # times the reach: what is near stays so until here
 _SURE = 2.0  # times the reach: what comes near will be full by then, four times out of five
+
+_STILL_USED = 0.9  # times USED_SHARE: what is pressing stays so down to here
 
 
 class _Watched:
@@ -33,6 +34,7 @@ class _Watched:
         self.boottime_seconds: float | None = None  # of the last row of this boot that showed it
         self.missed_rows = 0  # since then
         self.reach = Settled()
+        self.pressing = Settled()
 
 
 class Resources:
@@ -64,7 +66,7 @@ class Resources:
                 used,
                 elapsed_seconds=elapsed,
                 restarted=last is None,
-                leak=leak if name in _LEAKING else None,
+                leak=leak if name in LEAKING else None,
             )
             trend = known.tracker.trend(name)
             if trend is not None:
@@ -81,10 +83,22 @@ class Resources:
             if one.reach.see(_NEAR if near else "", _NEAR_ROWS if near else _FAR_ROWS):
                 yield found if near else found._replace(seconds=None)
 
+    def pressing(self, seen: Observation, trends: tuple[Trend, ...]) -> tuple[Pressing, ...]:
+        """How pressing each limit is that is known, as of this row."""
+        ahead = {one.resource: one for one in trends}
+        found = []
+        for name, one in self._watched.items():
+            limit, trend, was = seen.limits.get(name), ahead.get(name), one.pressing.case
+            case = _how_pressing(forecast(trend, name, limit, seen.wall_seconds), trend, limit, was)
+            one.pressing.see(case, _NEAR_ROWS if len(case) > len(was) else _FAR_ROWS)
+            if limit:
+                found.append(Pressing(name, limit, len(one.pressing.case)))
+        return tuple(found)
+
     def dump(self) -> dict[str, Any]:
         """What load() goes on from, JSON-ready."""
         return {
-            name: [one.boottime_seconds, one.missed_rows, one.reach.dump(), one.tracker.dump()]
+            name: [one.boottime_seconds, one.missed_rows, one.reach.dump(), one.pressing.dump(), one.tracker.dump()]
             for name, one in self._watched.items()
         }
 
@@ -92,9 +106,10 @@ class Resources:
     def load(cls, interval_seconds: float, dumped: Any) -> "Resources":
         """Raises ValueError or TypeError for what isn't a dump."""
         resources = cls(interval_seconds)
-        for name, (boottime_seconds, missed_rows, reach, tracker) in dict(dumped).items():
+        for name, (boottime_seconds, missed_rows, reach, pressing, tracker) in dict(dumped).items():
             one = resources._watched[name] = _Watched(Tracker.load(interval_seconds, tracker))
-            one.boottime_seconds, one.missed_rows, one.reach = boottime_seconds, missed_rows, Settled(*reach)
+            one.boottime_seconds, one.missed_rows = boottime_seconds, missed_rows
+            one.reach, one.pressing = Settled(*reach), Settled(*pressing)
         return resources
 
     def _forget(self) -> None:
@@ -112,3 +127,13 @@ def _near(found: Forecast, was_near: bool) -> bool:
     if was_near:
         return found.seconds <= _FAR * REACH_SECONDS
     return found.seconds <= REACH_SECONDS and found.high is not None and found.high <= _SURE * REACH_SECONDS
+
+
+def _how_pressing(found: Forecast, trend: Trend | None, limit: float | None, was: str) -> str:
+    """`!` for each of PRESSING_SECONDS that the limit is within; what was so stays so until it clearly isn't."""
+    if found.seconds is None or trend is None or not limit:
+        return ""
+    if trend.used < USED_SHARE * (_STILL_USED if was else 1) * limit:
+        return ""
+    within = (found.seconds <= each * (_FAR if level < len(was) else 1) for level, each in enumerate(PRESSING_SECONDS))
+    return "!" * sum(within)

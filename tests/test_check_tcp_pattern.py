@@ -8,9 +8,9 @@ import pytest
 from checks.check_tcp_pattern import SPEC, judge
 from checks.options import UsageError
 from tcptide.model import Leak
-from tcptide.outlook import Outlook, ports_resource
+from tcptide.outlook import Outlook, Pressing, ports_resource
 from tests.judging import chosen, lines, text, utc
-from tests.samples import DATABASE, look, no_rates, outlook, point, trend
+from tests.samples import DATABASE, look, no_rates, outlook, point, states, trend
 
 PORTS = ports_resource(DATABASE)
 SURVIVED = Leak("unit", "app.service", "CLOSE_WAIT", 200, 7200.0, 120.0, 1_759_992_800.0)
@@ -144,26 +144,54 @@ def test_first_line(expected: str, history: Outlook, arguments: tuple[str, ...])
     assert len(first) <= 120
 
 
-def test_the_limit_that_is_reached_first_counts() -> None:
+TO_DATABASE = {**LEAK, "destination": ("10.0.0.5", 5432)}
+
+
+def test_the_ports_of_its_own_destination_are_what_a_leak_runs_into_first() -> None:
     history = outlook(
         "slow_leak",
         trend("connections", 1204, 120, 0.2),
         trend(PORTS, 20_000, 10_000, 0.1),
         trend("conntrack", 2410, 120),
-        **LEAK,
+        **TO_DATABASE,
     )
     first, _, second, *_ = said(history, "--limit", "2000")
     assert text(first) == (
-        "TCP_PATTERN CRITICAL - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service, ports to 10.0.0.5:5432 full in"
-        " 44-57 min"
+        "TCP_PATTERN CRITICAL - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service to 10.0.0.5:5432"
     )
     assert second == "forecast: ports to 10.0.0.5:5432 full in 44-57 min, most likely in 49 min"
 
 
-def test_a_limit_that_is_half_used_counts_though_another_is_reached_before_it() -> None:
-    history = outlook("slow_leak", trend("connections", 1204, 120), trend(PORTS, 12_000, 10_000), **LEAK)
-    first = text(said(history, "--limit", "2000")[0])
-    assert first.startswith("TCP_PATTERN WARNING - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service, ports to ")
+@pytest.mark.parametrize("other", [PORTS, "time_wait"], ids=["ports-of-another-destination", "time-wait"])
+def test_what_a_leak_cannot_fill_makes_it_no_worse(other: str) -> None:
+    history = outlook("slow_leak", trend(other, 20_000, 60_000), **LEAK)
+    first, *_ = said(history, states=states(TIME_WAIT=20_000), tcp_max_tw_buckets=32_768)
+    assert text(first).startswith("TCP_PATTERN OK - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service, ")
+    assert " full in " in text(first)
+
+
+def test_what_gave_the_state_is_named_though_another_limit_is_reached_before_it() -> None:
+    history = outlook("slow_leak", trend("connections", 1204, 120, 0.2), trend(PORTS, 20_000, 10_000), **LEAK)
+    assert text(said(history, "--limit", "2000")[0]) == (
+        "TCP_PATTERN WARNING - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service, connection limit reached in 5-9"
+        " h"
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "limit"),
+    [
+        ("WARNING", 1, 2409.0),  # of which less than half is used in this row
+        ("CRITICAL", 2, 2409.0),
+        ("OK", 0, 2409.0),
+        ("OK", 2, 2400.0),  # another limit than the one that is asked about
+    ],
+    ids=["warn-settled", "crit-settled", "ok-settled", "ok-another-limit"],
+)
+def test_how_pressing_a_limit_is_the_history_says(state: str, level: int, limit: float) -> None:
+    pressing = (Pressing("connections", limit, level),)
+    history = outlook("slow_leak", trend("connections", 1204, 120, 0.2), **LEAK, pressing=pressing)
+    assert text(said(history, "--limit", "2409")[0]).split()[1] == state
 
 
 def test_perfdata_and_long_output() -> None:

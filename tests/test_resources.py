@@ -105,6 +105,45 @@ def test_a_limit_is_said_once_when_it_comes_into_reach_and_once_when_it_leaves_i
     assert [forecast.seconds for _, forecast in down] == [None]
 
 
+def leaking(minutes: Iterable[int], noise: float, per_hour: float = 120.0) -> Iterable[tuple[Observation, SlowLeak]]:
+    """Up and down by `noise` every other minute, on 4,500 connections and what leaks; the limit is 10,000."""
+    for minute in minutes:
+        sockets = per_hour * minute / 60
+        leak = SlowLeak("CLOSE_WAIT", 1e9, sockets, per_hour / 3600, per_hour / 36_000, 9.0)
+        yield row(minute, connections=4500 + sockets + noise * (-1) ** minute), leak
+
+
+def pressing(resources: Resources, rows: Iterable[tuple[Observation, SlowLeak]]) -> list[int]:
+    levels = []
+    for each, leak in rows:
+        (found,) = resources.pressing(each, resources.update(each, False, leak))
+        assert (found.resource, found.limit) == ("connections", 10_000.0)
+        levels.append(found.level)
+    return levels
+
+
+@pytest.mark.parametrize("noise", [0.0, 100.0, 250.0])
+def test_noise_at_half_of_a_limit_says_once_that_it_is_pressing(noise: float) -> None:
+    levels = pressing(Resources(60.0), leaking(range(60, 900), noise, 300.0))
+    assert levels == sorted(levels)
+    assert set(levels) == {0, 1}
+    assert levels.index(1) + 60 == pytest.approx(100, abs=60)  # half is leaked at minute 100
+
+
+def test_a_limit_that_is_near_is_as_pressing_as_it_can_be() -> None:
+    levels = pressing(Resources(60.0), leaking(range(60, 300), 20.0, 2400.0))
+    assert levels == sorted(levels)
+    assert levels[-1] == 2
+
+
+def test_what_no_longer_grows_is_no_longer_pressing() -> None:
+    resources = Resources(60.0)
+    assert pressing(resources, leaking(range(60, 300), 20.0, 1000.0))[-1] >= 1
+    rows = [row(minute, connections=1000) for minute in range(300, 330)]
+    levels = [one.level for each in rows for one in resources.pressing(each, resources.update(each, False, None))]
+    assert levels == [levels[0]] * 9 + [0] * 21
+
+
 def test_a_restart_ends_no_watch_and_starts_no_claim() -> None:
     resources = Resources(60.0)
     reached(resources, ramp(range(30)))
@@ -120,6 +159,7 @@ def test_it_goes_on_from_its_dump_through_json() -> None:
         trends = straight.update(each, False, None)
         assert through.update(each, False, None) == trends
         assert list(through.reach(each, trends)) == list(straight.reach(each, trends))
+        assert through.pressing(each, trends) == straight.pressing(each, trends)
     assert through.dump() == straight.dump()
 
 
