@@ -53,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--period", metavar="PERIOD", help=period)
     options.add_argument("--since", metavar="TIME", help="begin of the period (default: 24 hours before its end)")
     options.add_argument("--until", metavar="TIME", help="end of the period (default: the newest sample)")
+    saved = "sum up a report that was saved as JSON, and draw its picture"
+    options.add_argument("--from", metavar="FILE", dest="saved", help=saved)
     options.add_argument(
         "--timezone", metavar="NAME", help="zone, e.g. Europe/Berlin (default: configured, else local)"
     )
@@ -71,9 +73,9 @@ def main() -> int:
     given = parser().parse_args()
     gc.disable()  # all that is read stays until the end: looking for what does not takes a tenth of a run
     try:
-        for line in report(given):
-            if given.verbose or sys.stdout.isatty():
-                print(line)
+        lines = report(given) if given.saved is None else _of_saved(given)
+        if given.verbose or given.saved is not None or sys.stdout.isatty():
+            print(*lines, sep="\n")
     except KeyboardInterrupt:
         return _failed("interrupted", 1)
     except ConfigError as error:
@@ -153,6 +155,29 @@ def _moments(given: argparse.Namespace, zone: tzinfo) -> tuple[float | None, flo
     if since is not None and until is not None and since >= until:
         raise ConfigError(f"--until: {given.until!r} is not after --since {given.since!r}")
     return since, until
+
+
+def _of_saved(given: argparse.Namespace) -> list[str]:
+    """Draw the picture of a saved report; returns its summary and the path."""
+    from . import saved
+
+    for option in ("period", "since", "until", "source"):
+        if getattr(given, option) is not None:
+            raise ConfigError(f"--from: not together with --{option}")
+    wanted = ("png",) if given.format is None else files.formats(given.format, "")
+    if wanted != ("png",):
+        raise ConfigError("--from: its picture is a png, of no other --format")
+    settings = config.load(given.config, os.environ)
+    _, target = _target(given, settings)
+    data = saved.read(given.saved)
+    of = saved.saved(data)
+    _page_module()
+    from . import formats
+
+    made = list(formats.of_saved(data))
+    paths = target.paths(made, files.stem(of.hostname, of.source, of.label) if of.label else files.NAME)
+    files.write(paths, made)
+    return [*saved.lines(of), *paths]
 
 
 def _page_module() -> ModuleType:

@@ -1,10 +1,11 @@
 """A page as the files that were asked for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from tcptide.errors import ConfigError
 
-from . import page
+from . import document, page
 from .files import File
 from .page import Page
 
@@ -25,7 +26,7 @@ def _png(built: Page) -> Iterator[File]:
 
 
 def _json(built: Page) -> Iterator[File]:
-    raise ConfigError("--format: json is not available yet")
+    yield File(".json", document.written(document.document(built)))
 
 
 def _eml(built: Page) -> Iterator[File]:
@@ -33,3 +34,8 @@ def _eml(built: Page) -> Iterator[File]:
 
 
 _MAKERS: dict[str, Callable[[Page], Iterator[File]]] = {"html": _html, "png": _png, "json": _json, "eml": _eml}
+
+
+def of_saved(data: Mapping[str, Any]) -> Iterator[File]:
+    """The picture of a report that was saved as JSON."""
+    yield from ()

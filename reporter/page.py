@@ -3,8 +3,8 @@
 import base64
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 
 import jinja2
@@ -42,6 +42,22 @@ class Attention:
     what: str
     evidence: str
     next_step: str = ""
+    code: str = ""  # for programs, with what follows
+    subject: str = ""
+    values: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The numbers behind a page."""
+
+    loaded: Loaded
+    history: History
+    before: compare.Before | None  # what it is compared with
+    marked: list[patterns.Marked]
+    limits: Limits
+    zone: tzinfo
+    made_wall: float
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,7 @@ class Page:
     quality: Quality
     limits: str  # where they come from
     made: Moment
+    data: Data
     version: str = __version__
     title: str = "TCP connections"  # what it is headed with
 
@@ -103,7 +120,10 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         now=[_attention(finding) for finding in _findings(loaded, newest, limits)] if newest else None,
         newest=moment(newest.origin.wall_seconds, zone) if newest else None,
         judged_by_history=loaded.outlook is not None,
-        seen=[Attention(SEVERITIES[one.severity], one.what, one.evidence) for one in over],
+        seen=[
+            Attention(SEVERITIES[one.severity], one.what, one.evidence, code=one.code, values=one.values)
+            for one in over
+        ],
         nothing_seen=_nothing_seen(history),
         lacking=list(_lacking(history, loaded, zone)),
         pattern=patterns.now(loaded.outlook, _last_verdict(loaded), marked, zone),
@@ -120,6 +140,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         quality=quality(history, newest, zone),
         limits=limits.words,
         made=moment(made_wall, zone),
+        data=Data(loaded, history, before, marked, limits, zone, made_wall),
     )
 
 
@@ -142,7 +163,7 @@ def render(page: Page) -> str:
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_printable,
+        finalize=printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -150,7 +171,8 @@ def render(page: Page) -> str:
     return environment.get_template("report.html").render(page=page, style=_style())
 
 
-def _printable(value: object) -> object:
+def printable(value: object) -> object:
+    """Text without what would be acted on."""
     return _UNPRINTABLE.sub("\ufffd", value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -170,7 +192,13 @@ def _style() -> Markup:
 
 
 def _attention(finding: Finding) -> Attention:
-    return Attention(SEVERITIES[finding.severity], *advice.render(finding))
+    return Attention(
+        SEVERITIES[finding.severity],
+        *advice.render(finding),
+        code=finding.code,
+        subject=finding.subject,
+        values=finding.values,
+    )
 
 
 def _nothing_seen(history: History) -> str:

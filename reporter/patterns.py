@@ -56,6 +56,7 @@ class Now:
     meaning: str
     alarm: bool
     details: list[str]
+    code: str  # of the pattern
 
 
 def marked(
@@ -114,6 +115,7 @@ def now(outlook: Outlook | None, last: Verdict | None, every: Sequence[Marked], 
         MEANINGS.get(verdict.pattern, ""),
         verdict.pattern in ALARM_PATTERNS,
         [*_verdict(verdict, zone), *(_outlook(outlook) if outlook else ())],
+        verdict.pattern,
     )
 
 

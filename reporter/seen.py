@@ -1,6 +1,6 @@
 """What went over its limit in the period, whether or not it still does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -32,6 +32,8 @@ class Seen:
     severity: int  # 1 warning, 2 critical
     what: str
     evidence: str
+    code: str  # the metric that was over its limit, or the series that was counted
+    values: Mapping[str, float]
 
 
 def seen(history: History, loaded: Loaded, zone: tzinfo, limits: Limits) -> list[Seen]:
@@ -67,15 +69,25 @@ def _over_levels(history: History, loaded: Loaded, zone: tzinfo, limits: Limits)
         if severity and limit is not None:
             when = _when(percentages > limit, history, zone)
             name = f"{what} {who}".rstrip(" :")
-            yield Seen(severity, name, f"at most {words.percent(most)}, above {limit:g}% {when}")
+            told = f"at most {words.percent(most)}, above {limit:g}% {when}"
+            heights = {"highest_percent": most or 0.0, "limit_percent": limit}
+            yield Seen(severity, name, told, metric, {**heights, **_span(percentages > limit, history)})
 
 
 def _troubles(history: History, zone: tzinfo) -> Iterator[Seen]:
     for severity, name, what, unit in TROUBLES:
         if counted := history.increase[name]:
-            yield Seen(
-                severity, what, f"{words.count(counted)} {unit}, {_when(history.highest[name] > 0, history, zone)}"
-            )
+            where = history.highest[name] > 0
+            told = f"{words.count(counted)} {unit}, {_when(where, history, zone)}"
+            yield Seen(severity, what, told, name, {"counted": counted, **_span(where, history)})
+
+
+def _span(where: pd.Series, history: History) -> dict[str, float]:
+    rows = where.to_numpy()
+    if not rows.any():
+        return {}
+    since, until = float(history.begins[rows][0]), float(history.ends[rows][-1])
+    return {"seconds": float(history.seconds[rows].sum()), "since_epoch": since, "until_epoch": until}
 
 
 def _when(where: pd.Series, history: History, zone: tzinfo) -> str:

@@ -22,6 +22,7 @@ class Cell:
     note: str = ""
     percent: float | None = None
     badge: str = ""
+    value: float | None = None  # for programs: the text as a number
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,13 @@ def states(history: History, newest: Sample | None, zone: tzinfo) -> Table:
         rows.append(
             (
                 Cell(state, "no connection" if state in NOT_CONNECTIONS else ""),
-                Cell(words.count(figures.now), f"{families[1]:,} IPv6" if families and families[1] else ""),
-                Cell(words.count(figures.mean)),
-                Cell(words.count(figures.highest), words.stamp(figures.when, zone)),
+                Cell(
+                    words.count(figures.now),
+                    f"{families[1]:,} IPv6" if families and families[1] else "",
+                    value=figures.now,
+                ),
+                Cell(words.count(figures.mean), value=figures.mean),
+                Cell(words.count(figures.highest), words.stamp(figures.when, zone), value=figures.highest),
             )
         )
     return Table("States", ("State", "Now" if newest else "Last", "Mean", "Highest"), rows)
@@ -84,8 +89,12 @@ def _destinations(sample: Sample) -> Iterable[tuple[Cell, ...]]:
             reusable = f"+{one.reusable:,} reusable" if one.reusable else ""
             yield (
                 Cell(endpoint(one.remote, one.remote_port), source),
-                Cell(f"{one.ports_used:,}", reusable),
-                Cell(words.percent(one.utilisation_percent), percent=one.utilisation_percent),
+                Cell(f"{one.ports_used:,}", reusable, value=one.ports_used),
+                Cell(
+                    words.percent(one.utilisation_percent),
+                    percent=one.utilisation_percent,
+                    value=one.utilisation_percent,
+                ),
             )
 
 
@@ -93,8 +102,12 @@ def _listeners(sample: Sample) -> Iterable[tuple[Cell, ...]]:
     for one in sample.listeners:
         yield (
             Cell(endpoint(one.address, one.port), one.holder + ", IPv6" * (":" in one.address)),
-            Cell(f"{one.queue:,}", f"backlog {one.backlog:,}"),
-            Cell(words.percent(one.utilisation_percent), percent=one.utilisation_percent),
+            Cell(f"{one.queue:,}", f"backlog {one.backlog:,}", value=one.queue),
+            Cell(
+                words.percent(one.utilisation_percent),
+                percent=one.utilisation_percent,
+                value=one.utilisation_percent,
+            ),
         )
 
 
@@ -102,10 +115,10 @@ def _holder(holder: Holder) -> tuple[Cell, ...]:
     held = sorted((-number, state) for state, number in holder.states.items() if number)
     return (
         Cell(holder.name, ", ".join(f"{-number:,} {state}" for number, state in held[:3])),
-        Cell(f"{-sum(number for number, _ in held):,}"),
+        Cell(f"{-sum(number for number, _ in held):,}", value=-sum(number for number, _ in held)),
     )
 
 
 def _counted(entries: Sequence[tuple[object, int]]) -> Iterable[tuple[Cell, ...]]:
     for name, number in entries:
-        yield Cell(str(name)), Cell(f"{number:,}")
+        yield Cell(str(name)), Cell(f"{number:,}", value=number)
