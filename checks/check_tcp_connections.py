@@ -1,13 +1,14 @@
 """How many connections there are, in which states, and whose."""
 
 from argparse import Namespace
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NoReturn
 
 from tcptide import advice, saying, usage
 from tcptide.model import NOT_CONNECTIONS, STATES, Forecast, Holder, Look, Point, Rates, Sample
 from tcptide.outlook import Outlook, ahead
+from tcptide.privacy import shown_remotes
 from tcptide.series import total_connections
 from tcptide.text import number, percent, plural
 
@@ -65,7 +66,7 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
                 ahead=spec.ahead(forecast),
             ),
         },
-        details=(*_lists(sample), *_conntrack(forecast)),
+        details=(*_lists(sample, look.shown), *_conntrack(forecast)),
         find=partial(advice.find, sample, rates, () if wanted else ("conntrack",), forecasts=(forecast,)),
     )
 
@@ -88,14 +89,14 @@ def _largest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(((name, count) for name, count in counts.items() if count), key=lambda item: -item[1])
 
 
-def _lists(sample: Sample) -> Iterator[str]:
+def _lists(sample: Sample, shown: Callable[[str], str]) -> Iterator[str]:
     states = {state: sum(pair) for state, pair in sample.states.items()}
     yield from _list("states", [(state, count) for state, count in _largest(states)], len(states))
     for kind in ("unit", "user", "process"):
         held = {one.name: _held(one, CONNECTIONS) for one in sample.holders if one.kind == kind}
         yield from _list(f"by {kind}", _largest(held))
     yield from _list("incoming by local port", [(f":{port}", count) for port, count in sample.local_ports])
-    yield from _list("incoming by remote address", sample.remotes)
+    yield from _list("incoming by remote address", shown_remotes(sample.remotes, shown))
     if sample.not_accepted:
         yield f"not accepted yet: {sample.not_accepted}"
 

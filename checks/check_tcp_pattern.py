@@ -1,14 +1,14 @@
 """What the number of connections is doing: leaks, floods, outages, lasting changes, and what they run into."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from tcptide import outlook as history
 from tcptide import saying
 from tcptide.history_findings import of_outlook
 from tcptide.model import ALARM_PATTERNS, Forecast, Look, Point, Rates
-from tcptide.outlook import REACH_SECONDS, Outlook
+from tcptide.outlook import REACH_SECONDS, Outlook, masked_resource
 
 from . import spec
 from .frame import Context, run, sampled
@@ -82,10 +82,10 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
     ahead = history.forecasts(outlook, point, limits)
     soonest = ahead[0][0] if ahead else None
     level, reached = history.leaking(outlook, point, limits) if outlook.verdict.pattern == "slow_leak" else (OK, None)
-    expected = outlook.verdict.expected
+    expected, named = outlook.verdict.expected, history.masked(outlook, look.shown)
     number = Phrase(saying.connections(total, outlook))
-    near = _soon(reached if level else soonest)
-    phrase = Phrase(saying.pattern(outlook), f" ({number})", saying.whose(outlook), near)
+    near = _soon(reached if level else soonest, look.shown)
+    phrase = Phrase(saying.pattern(outlook), f" ({number})", saying.whose(named), near)
     return Judged(
         summary=phrase,
         values={
@@ -97,8 +97,8 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
         },
         phrases=dict.fromkeys(("severity", "exhaustion_seconds"), phrase)
         | dict.fromkeys(("total", "expected", "deviation"), number),
-        details=(saying.sentence(soonest, saying.limit(soonest.resource)) if soonest else NO_FORECAST,),
-        find=lambda severity: of_outlook(outlook, look.sample),
+        details=(_sentence(soonest, look.shown),),
+        find=lambda severity: of_outlook(outlook, look.sample, look.shown),
     )
 
 
@@ -108,11 +108,17 @@ def _severity(outlook: Outlook, level: int, alerts: Sequence[Sequence[tuple[str,
     return 1 + max(level, *asked, OK)
 
 
-def _soon(soonest: Forecast | None) -> str:
+def _sentence(soonest: Forecast | None, shown: Callable[[str], str]) -> str:
+    if soonest is None:
+        return NO_FORECAST
+    return saying.sentence(soonest, saying.limit(masked_resource(soonest.resource, shown)))
+
+
+def _soon(soonest: Forecast | None, shown: Callable[[str], str]) -> str:
     """A limit that is farther away than a day has its line below."""
     if soonest is None or soonest.seconds is None or soonest.seconds >= REACH_SECONDS:
         return ""
-    return f", {saying.reach(soonest)}"
+    return f", {saying.reach(soonest._replace(resource=masked_resource(soonest.resource, shown)))}"
 
 
 def _ask(context: Context, max_age_seconds: float) -> Answer:

@@ -1,7 +1,7 @@
 """How close connect() and bind() are to failing for lack of an ephemeral port."""
 
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NoReturn
 
@@ -40,7 +40,8 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
     worst = ports.worst[0] if ports.worst else None
     address, bound = ports.bind[0] if ports.bind else ("any address", 0.0)
     forecast = _forecast(worst, ports, outlook, point)
-    fullest = _fullest(worst, ports)._replace(ahead=spec.ahead(forecast))
+    name = _name(worst, look.shown)
+    fullest = _fullest(worst, name, ports)._replace(ahead=spec.ahead(forecast))
     used = worst.ports_used if worst else 0
     return Judged(
         summary=fullest,
@@ -55,18 +56,18 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
         phrases={
             "worst_destination": fullest,
             "worst_bind": Phrase(f"{percent(bound)} of ports taken for bind() to {address}"),
-            "worst_destination_ports": fullest._replace(what=f"{used} ports to {_name(worst)} used", detail=""),
+            "worst_destination_ports": fullest._replace(what=f"{used} ports to {name} used", detail=""),
             "capacity": Phrase(f"connect() can use {ports.capacity} ports towards one destination"),
             "barred_ports": Phrase(f"{ports.barred} ephemeral ports barred by listeners and bind()"),
             "exhaustion_seconds": fullest,
         },
         maxima={"worst_destination_ports": ports.capacity, "capacity": ports.size, "barred_ports": ports.size},
-        details=(*_lists(ports), saying.sentence(forecast)),
-        find=partial(advice.find, sample, rates, ("ports",), forecasts=(forecast,)),
+        details=(*_lists(ports, look.shown), saying.sentence(forecast)),
+        find=partial(advice.find, sample, rates, ("ports",), forecasts=(forecast,), shown=look.shown),
     )
 
 
-def _fullest(worst: Destination | None, ports: Ports) -> Phrase:
+def _fullest(worst: Destination | None, name: str, ports: Ports) -> Phrase:
     if worst is None and ports.capacity:
         if 2 * ports.barred > ports.size:
             return Phrase(f"{ports.barred} of {ports.size} ports barred, none of the rest in use")
@@ -74,7 +75,7 @@ def _fullest(worst: Destination | None, ports: Ports) -> Phrase:
     if worst is None:
         return Phrase("no port left for connect()", f": all {ports.size} barred by listeners and bind()")
     return Phrase(
-        f"{percent(worst.utilisation_percent)} of ports to {_name(worst)} used",
+        f"{percent(worst.utilisation_percent)} of ports to {name} used",
         f" ({worst.ports_used}/{ports.capacity})",
         f" by {worst.holder}" if worst.holder else "",
     )
@@ -86,16 +87,16 @@ def _forecast(worst: Destination | None, ports: Ports, outlook: Outlook | None, 
     return ahead(outlook, ports_resource(worst), ports.capacity, point.wall_seconds)
 
 
-def _name(destination: Destination | None) -> str:
-    return endpoint(destination.remote, destination.remote_port) if destination else "any destination"
+def _name(destination: Destination | None, shown: Callable[[str], str]) -> str:
+    return endpoint(shown(destination.remote), destination.remote_port) if destination else "any destination"
 
 
-def _lists(ports: Ports) -> Iterator[str]:
+def _lists(ports: Ports, shown: Callable[[str], str]) -> Iterator[str]:
     for one in ports.worst[:LISTED]:
         reusable = f", {one.reusable} more to be taken over" if one.reusable else ""
         holder = f", {one.holder}" if one.holder else ""
         used = f"{percent(one.utilisation_percent)}, {one.ports_used} ports"
-        yield f"to {_name(one)} from {one.local}: {used}{reusable}{holder}"
+        yield f"to {_name(one, shown)} from {one.local}: {used}{reusable}{holder}"
     if ports.bind:
         yield "bind: " + ", ".join(f"{address} {percent(used)}" for address, used in ports.bind[:LISTED])
 

@@ -112,8 +112,8 @@ def filtered(context: Context, judge: Judge, wanted: SocketFilter) -> Answer:
 
 def answer(context: Context, judge: Judge, look: Look, point: Point, rates: Rates, outlook: Outlook | None) -> Answer:
     """The judge's view of a look, with what line 1 must say of the look itself."""
-    look = look._replace(sample=privacy.shown(look.sample, context.config.privacy))
-    outlook = outlook and privacy.shown_outlook(outlook, context.config.privacy)
+    settings = context.config.privacy
+    look = look._replace(sample=privacy.without_processes(look.sample, settings), shown=privacy.mask(settings))
     origin = look.sample.origin
     marks = []
     if context.source == "host" and context.proc.has_veth():

@@ -9,6 +9,7 @@ from tcptide import outlook, privacy, trends
 from tcptide.codec import Top
 from tcptide.config import Config
 from tcptide.errors import ConfigError, NoDataError, StoreError
+from tcptide.far import own_addresses
 from tcptide.model import Destination, Event, Listener, Point, Rates, Rollup, Sample, Source, Verdict
 from tcptide.outlook import Outlook
 from tcptide.schema import QUARTER_SECONDS
@@ -16,7 +17,7 @@ from tcptide.series import point_of
 from tcptide.store import SOURCE, Reader, StateError
 
 from .ahead import Ahead, ahead
-from .masking import own_addresses, shown_destination, shown_event
+from .masking import shown_destination, shown_event
 from .period import Earlier, Period, earlier
 
 DEFAULT_SECONDS = 86400.0

@@ -21,14 +21,6 @@ def shown_destination(destination: Destination, sample: Sample, shown: Privacy) 
     return ports.worst[0] if ports else destination
 
 
-def own_addresses(sample: Sample) -> set[str]:
-    """Addresses of this host, as far as the sample shows them."""
-    ports = sample.ports
-    bound = [address for address, _ in ports.bind or ()] if ports else []
-    used = [one.local for one in ports.worst] if ports else []
-    return {*bound, *used, *(one.address for one in sample.listeners)}
-
-
 def shown_event(event: Event, shown: Privacy, own: Collection[str]) -> Event:
     """The event with remote addresses as privacy has them. Addresses in `own` are this host's."""
     if shown.remote_addresses == "full":

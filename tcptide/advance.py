@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -94,15 +94,15 @@ class Judging:
 
     def _add_event(self, source_id: int, row: Point, change: Change, found: Outlook, sample: Sample) -> None:
         """What became or ceased to be the case; with addresses as they may be shown, since events are."""
-        ahead, sample = change.forecast, privacy.shown(sample, self._privacy)
+        ahead, write = change.forecast, privacy.mask(self._privacy)
         if ahead is None:
-            found = privacy.shown_outlook(found, self._privacy)
             kind, name, before, now = "pattern", "pattern", change.before is not None, found.alarm
-            finding, message = next(iter(of_outlook(found, sample)), None), saying.change(found, change.before)
+            finding = next(iter(of_outlook(found, sample, write)), None)
+            message = saying.change(outlook.masked(found, write), change.before)
         else:
-            ahead = ahead._replace(resource=privacy.shown_resource(ahead.resource, self._privacy))
-            kind, name, before, now = "forecast", ahead.resource, ahead.seconds is None, ahead.seconds is not None
-            finding, message = _of_limit(ahead, sample), saying.reach(ahead)
+            kind, name = "forecast", outlook.masked_resource(ahead.resource, write)
+            before, now = ahead.seconds is None, ahead.seconds is not None
+            finding, message = _of_limit(ahead, sample, write), saying.reach(ahead._replace(resource=name))
         code, data = (finding.code, json.dumps(finding._asdict())) if finding else (None, None)
         self._writer.add_event(source_id, row.wall_seconds, name, kind, int(before), int(now), code, message, data)
 
@@ -136,10 +136,10 @@ def _observed(row: Point, top: str, config: Config) -> Observation:
         return observe(row, _NO_TOP, limits)
 
 
-def _of_limit(ahead: Forecast, sample: Sample) -> Finding | None:
+def _of_limit(ahead: Forecast, sample: Sample, write: Callable[[str], str]) -> Finding | None:
     """What there is to be said of a limit that comes into reach."""
     topic = ahead.resource if ahead.resource in TOPICS else "ports"
-    found = find(sample, _NO_RATES, (topic,), lambda check, metric, value: 1, (ahead,))
+    found = find(sample, _NO_RATES, (topic,), lambda check, metric, value: 1, (ahead,), write)
     return next((finding for finding in found if "full_in" in finding.values), None)
 
 

@@ -31,6 +31,7 @@ class Facts(NamedTuple):
     rates: Rates
     severity: Severity
     forecasts: Mapping[str, Forecast]  # by resource
+    shown: Callable[[str], str]  # how a remote address is written
 
     def full_in(self, resource: str) -> str | None:
         """How long until a resource is used up, in words; None without a forecast."""
@@ -44,10 +45,14 @@ def find(
     topics: Iterable[str] | None = None,
     severity: Severity = levels.severity,
     forecasts: Iterable[Forecast] = (),
+    shown: Callable[[str], str] = str,
 ) -> tuple[Finding, ...]:
-    """What is wrong, the most severe first; `topics` are those of TOPICS, all by default."""
+    """What is wrong, the most severe first; `topics` are those of TOPICS, all by default.
+
+    shown: how a remote address is written; `sample` and `forecasts` have the whole ones.
+    """
     finders = TOPICS.values() if topics is None else [TOPICS[topic] for topic in topics]
-    facts = Facts(sample, rates, severity, {one.resource: one for one in forecasts})
+    facts = Facts(sample, rates, severity, {one.resource: one for one in forecasts}, shown)
     found = [finding for finder in finders for finding in finder(facts)]
     return tuple(sorted(found, key=lambda finding: -finding.severity))
 
@@ -64,8 +69,7 @@ def _ports(facts: Facts) -> Iterator[Finding]:
     for destination in ports.worst[:SUBJECTS]:
         level = severity("tcp_port_exhaustion", "worst_destination", destination.utilisation_percent)
         if level or destination.utilisation_percent > levels.KNEE_PERCENT:
-            full_in = facts.full_in(ports_resource(destination))
-            yield _destination(destination, level, ports, facts.sample.limits, full_in)
+            yield _destination(destination, level, ports, facts)
     level = severity("tcp_port_exhaustion", "barred_ports", ports.barred)
     if level or 2 * ports.barred > ports.size:
         values = known(size=ports.size, barred=ports.barred)
@@ -76,7 +80,8 @@ def _ports(facts: Facts) -> Iterator[Finding]:
             yield Finding("bind", level, address, values)
 
 
-def _destination(destination: Destination, level: int, ports: Ports, limits: Limits, full_in: str | None) -> Finding:
+def _destination(destination: Destination, level: int, ports: Ports, facts: Facts) -> Finding:
+    remote, port = facts.shown(destination.remote), destination.remote_port
     time_wait = destination.time_wait - destination.reusable
     values = known(
         used_percent=destination.utilisation_percent,
@@ -86,11 +91,11 @@ def _destination(destination: Destination, level: int, ports: Ports, limits: Lim
         reusable=destination.reusable,
         time_wait=time_wait,
         holder=destination.holder,
-        filter=toward(destination.remote, destination.remote_port),
-        full_in=full_in,
+        filter=toward(remote, port),
+        full_in=facts.full_in(ports_resource(destination)),
     )
-    code = _cure(destination, time_wait, limits) if level else "destination_knee"
-    return Finding(code, level, endpoint(destination.remote, destination.remote_port), values)
+    code = _cure(destination, time_wait, facts.sample.limits) if level else "destination_knee"
+    return Finding(code, level, endpoint(remote, port), values)
 
 
 def _cure(destination: Destination, time_wait: int, limits: Limits) -> str:

@@ -1,8 +1,9 @@
 """What is wrong by the history, as data: leaks, floods, outages, shifts, degraded quality."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from tcptide.far import is_far
 from tcptide.findings import HOST, Values, known, toward
 from tcptide.model import Finding, Leak, Sample
 from tcptide.outlook import Outlook
@@ -18,13 +19,16 @@ _SERVICE = re.compile(r"(?!user@)[\w:.@\\-]+\.service", re.ASCII)
 _ADDRESS = re.compile(r"[0-9a-f.:]+(/[0-9]+)?", re.ASCII)
 
 
-def of_outlook(outlook: Outlook, sample: Sample) -> tuple[Finding, ...]:
-    """What the pattern and the leaks are, for whoever can do something about it; a spike is over before that."""
+def of_outlook(outlook: Outlook, sample: Sample, shown: Callable[[str], str] = str) -> tuple[Finding, ...]:
+    """What the pattern and the leaks are, for whoever can do something about it; a spike is over before that.
+
+    shown: how a remote address is written; `outlook` and `sample` have the whole ones.
+    """
     leaks = tuple(map(of_leak, outlook.leaks))
     if outlook.verdict.pattern == "slow_leak" and not leaks:
         return tuple(_of_growth(outlook))
     code = _CODES.get(outlook.verdict.pattern)
-    return leaks if code is None else (Finding(code, 1, HOST, _risen(outlook, sample)), *leaks)
+    return leaks if code is None else (Finding(code, 1, HOST, _risen(outlook, sample, shown)), *leaks)
 
 
 def of_leak(leak: Leak) -> Finding:
@@ -84,18 +88,25 @@ def _common(outlook: Outlook) -> Values:
     )
 
 
-def _risen(outlook: Outlook, sample: Sample) -> Values:
-    """With where it comes from or goes to, as far as that stands out."""
-    port, destination = outlook.local_port, outlook.destination
-    filter = None
-    if destination:
+def _risen(outlook: Outlook, sample: Sample, shown: Callable[[str], str]) -> Values:
+    """With where it comes from or goes to, as far as that stands out.
+
+    `source` is of an address that nobody here loses by a limit on it: far away, and shown whole.
+    """
+    port, destination, filter, source = outlook.local_port, None, None, None
+    remote = None if outlook.destination else _remote(outlook, sample)
+    if outlook.destination:
+        destination = shown(outlook.destination[0]), outlook.destination[1]
         filter = toward(*destination)
     elif port:
         filter = f"'sport = :{port}'"
+        if remote and remote == shown(remote) and is_far(remote, sample):
+            source = f"{'ip6' if ':' in remote else 'ip'} saddr {remote}"
     return _common(outlook) | known(
         local_port=None if destination else port,
         destination=endpoint(*destination) if destination else None,
-        remote=None if destination else _remote(outlook, sample),
+        remote=remote and _shown(remote, shown),
+        source=source,
         filter=filter,
     )
 
@@ -117,6 +128,15 @@ def _remote(outlook: Outlook, sample: Sample) -> str | None:
         if count - verdict.expected >= SHARE * (verdict.seen - verdict.expected):
             return name
     return None
+
+
+def _shown(remote: str, shown: Callable[[str], str]) -> str | None:
+    """An address or a network as it may be shown; None if it may not."""
+    address, slash, _ = remote.partition("/")
+    written = shown(address)
+    if not _ADDRESS.fullmatch(written):
+        return None
+    return remote if slash else written
 
 
 def _command(verb: str, holder: str | None) -> str | None:

@@ -4,7 +4,7 @@ Everywhere `None` means "not seen" and `0` means "measured zero". Units are in t
 they cost a check's cold start less than dataclasses and turn into JSON without help.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 #: The kernel's names (include/net/tcp_states.h), as `ss` counts them; BOUND is a bound-idle socket.
@@ -228,6 +228,7 @@ class Look(NamedTuple):
     sample: Sample
     stored: bool  # the state holds this sample
     notices: tuple[str, ...]  # e.g. 'no history: /var/lib/tcptide: Permission denied'
+    shown: Callable[[str], str] = str  # how a remote address is written out; what is judged has the whole ones
 
 
 class Source(NamedTuple):

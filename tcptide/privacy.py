@@ -1,6 +1,6 @@
 """What of a sample may be shown: `[privacy]` of the configuration holds for every output."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tcptide import outlook
 from tcptide.config import Privacy
@@ -14,37 +14,42 @@ NOT_SHOWN = "*"
 def shown(sample: Sample, privacy: Privacy) -> Sample:
     """The sample with remote addresses masked or left out, and without process names, as the configuration says.
 
-    Local addresses, ports, users and units stay: they are this host's own.
+    Local addresses, ports, users and units stay: they are this host's own. Masking makes one of two destinations, so
+    it is for what only shows a sample; who judges one takes it whole, and masks the words (mask()).
     """
-    if not privacy.processes:
-        sample = sample._replace(holders=tuple(holder for holder in sample.holders if holder.kind != "process"))
-    mask = _mask(privacy)
-    if mask is None:
+    sample = without_processes(sample, privacy)
+    if privacy.remote_addresses == "full":
         return sample
-    remotes: dict[str, int] = {}
-    for address, count in sample.remotes:
-        remotes[mask(address)] = remotes.get(mask(address), 0) + count
-    remotes.pop(NOT_SHOWN, None)
-    ports = sample.ports
+    write, ports = mask(privacy), sample.ports
     return sample._replace(
-        remotes=tuple(sorted(remotes.items(), key=lambda item: -item[1])),
-        ports=ports and ports._replace(worst=tuple(one._replace(remote=mask(one.remote)) for one in ports.worst)),
+        remotes=shown_remotes(sample.remotes, write),
+        ports=ports and ports._replace(worst=tuple(one._replace(remote=write(one.remote)) for one in ports.worst)),
     )
+
+
+def without_processes(sample: Sample, privacy: Privacy) -> Sample:
+    """The sample without process names, unless they may be shown."""
+    if privacy.processes:
+        return sample
+    return sample._replace(holders=tuple(holder for holder in sample.holders if holder.kind != "process"))
+
+
+def shown_remotes(remotes: Iterable[tuple[str, int]], write: Callable[[str], str]) -> tuple[tuple[str, int], ...]:
+    """Remote addresses as they are written, with the counts of those that become one added up, most first."""
+    counts: dict[str, int] = {}
+    for address, count in remotes:
+        counts[write(address)] = counts.get(write(address), 0) + count
+    counts.pop(NOT_SHOWN, None)
+    return tuple(sorted(counts.items(), key=lambda item: -item[1]))
 
 
 def shown_outlook(found: Outlook, privacy: Privacy) -> Outlook:
     """The outlook with remote addresses as shown() has them."""
-    mask = _mask(privacy)
-    return outlook.masked(found, mask) if mask else found
+    return found if privacy.remote_addresses == "full" else outlook.masked(found, mask(privacy))
 
 
-def shown_resource(resource: str, privacy: Privacy) -> str:
-    """The resource with its remote address as shown() has it."""
-    mask = _mask(privacy)
-    return outlook.masked_resource(resource, mask) if mask else resource
-
-
-def _mask(privacy: Privacy) -> Callable[[str], str] | None:
+def mask(privacy: Privacy) -> Callable[[str], str]:
+    """How a remote address is written."""
     if privacy.remote_addresses == "full":
-        return None
+        return str
     return network if privacy.remote_addresses == "masked" else lambda address: NOT_SHOWN

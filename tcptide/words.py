@@ -1,8 +1,9 @@
 """What is said of each finding: sentences and clauses with `{placeholders}`, which tcptide.advice fills in.
 
-Sources: Documentation/networking/ip-sysctl.rst, ip(7), tcp(7), listen(2), nf_conntrack-sysctl.rst, ip-route(8). Not
-advised, ever: tcp_tw_recycle (gone since Linux 4.12, broke clients behind NAT) and tcp_fin_timeout (it is about
-FIN_WAIT2; TIME_WAIT lasts 60 seconds whatever it says).
+Sources: Documentation/networking/ip-sysctl.rst, ip(7), tcp(7), listen(2), nf_conntrack-sysctl.rst, nft(8). Not
+advised, ever: tcp_tw_recycle (gone since Linux 4.12, broke clients behind NAT), tcp_fin_timeout (it is about
+FIN_WAIT2; TIME_WAIT lasts 60 seconds whatever it says), and to shut an address out: it may be that of the gateway, of a
+proxy with all clients behind it, or of whoever follows the advice.
 """
 
 from collections.abc import Mapping
@@ -244,9 +245,13 @@ WORDS: Mapping[str, Words] = {
         "connections rose to {seen}, {expected} expected",
         _RISEN,
         (
-            "ss -tn {filter} (reads only) lists them",
-            "if {remote} is no client of yours: ip route add blackhole {remote} (side effect: this host answers "
-            "nothing from there any more, ip route del blackhole {remote} undoes it)",
+            "ss -tan {filter} (reads only) lists them",
+            "check_tcp_connections --local-port {local_port} (reads only) says whose they are and where they come from",
+            "if {remote} is neither a client nor a proxy of yours: nft 'add table inet tcptide; add chain inet tcptide "
+            "flood {{ type filter hook input priority 0; }}; add rule inet tcptide flood {source} tcp dport "
+            "{local_port} tcp flags syn / syn,ack limit rate over 10/second drop' (side effect: of what it opens at "
+            "this port more than 10 a second is dropped, all else stays as it is; nft delete table inet tcptide "
+            "undoes it)",
             "check_tcp_port_exhaustion and check_tcp_listen_queue (reads only) say which limit is near",
         ),
     ),

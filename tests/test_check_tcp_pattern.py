@@ -7,8 +7,10 @@ import pytest
 
 from checks.check_tcp_pattern import SPEC, judge
 from checks.options import UsageError
+from tcptide.config import Privacy
 from tcptide.model import Leak
 from tcptide.outlook import Outlook, Pressing, ports_resource
+from tcptide.privacy import mask
 from tests.judging import chosen, lines, text, utc
 from tests.samples import DATABASE, look, no_rates, outlook, point, states, trend
 
@@ -160,6 +162,21 @@ def test_the_ports_of_its_own_destination_are_what_a_leak_runs_into_first() -> N
         "TCP_PATTERN CRITICAL - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service to 10.0.0.5:5432"
     )
     assert second == "forecast: ports to 10.0.0.5:5432 full in 44-57 min, most likely in 49 min"
+
+
+@pytest.mark.parametrize(
+    ("remote_addresses", "name"), [("full", "10.0.0.5:5432"), ("masked", "10.0.0.0/24:5432"), ("none", "*:5432")]
+)
+def test_masking_makes_no_leak_another_s(remote_addresses: str, name: str) -> None:
+    """Ports to 10.0.0.6 run out sooner, and this leak is to 10.0.0.5."""
+    other = ports_resource(DATABASE._replace(remote="10.0.0.6"))
+    history = outlook("slow_leak", trend(other, 20_000, 60_000), trend(PORTS, 20_000, 1_000), **TO_DATABASE)
+    seen = look()._replace(shown=mask(Privacy(remote_addresses)))
+    first, *rest = lines(SPEC, judge(seen, no_rates(), point(), history, chosen(SPEC)))
+    leak = f"TCP_PATTERN WARNING - slow_leak since 06:53: CLOSE_WAIT +120/h by app.service to {name}"
+    assert text(first).startswith(leak)
+    sooner = name.replace(".5:", ".6:")
+    assert f"forecast: ports to {sooner} full in 7-9 min, most likely in 8 min" in rest
 
 
 @pytest.mark.parametrize("other", [PORTS, "time_wait"], ids=["ports-of-another-destination", "time-wait"])

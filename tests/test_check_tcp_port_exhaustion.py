@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from checks.check_tcp_port_exhaustion import SPEC, judge
+from tcptide.config import Privacy
 from tcptide.model import Destination
 from tcptide.outlook import Outlook, ports_resource
+from tcptide.privacy import mask
 from tests.judging import lines, perfdata, text
 from tests.samples import DATABASE, destination, look, no_rates, outlook, point, sample, trend
 
@@ -158,6 +160,22 @@ def test_limit_that_is_dropped_drops_its_advice() -> None:
 
 def test_sample_without_ports_has_no_perfdata() -> None:
     assert said(ports=None, method="psutil") == ["TCP_PORT_EXHAUSTION UNKNOWN - ports in use cannot be seen by psutil"]
+
+
+@pytest.mark.parametrize(
+    ("remote_addresses", "name"), [("full", "10.0.0.6:5432"), ("masked", "10.0.0.0/24:5432"), ("none", "*:5432")]
+)
+def test_a_destination_keeps_its_own_forecast_when_masking_makes_two_one(remote_addresses: str, name: str) -> None:
+    """10.0.0.5 fills up; what is fullest does not."""
+    worst = destination(23_000, remote="10.0.0.6"), destination(22_000)
+    history = outlook("normal", trend(ports_resource(DATABASE), 22_000, 12_000))
+    seen = look(worst=worst)._replace(shown=mask(Privacy(remote_addresses)))
+    first, *rest = lines(SPEC, judge(seen, no_rates(), point(), history, Namespace()))
+    assert text(first) == f"TCP_PORT_EXHAUSTION WARNING - 81% of ports to {name} used (23000/28231) by app.service"
+    assert "exhaustion_seconds" not in first
+    assert "no forecast: no growth" in rest
+    shown = "".join([first, *rest])
+    assert all((one.remote in shown) == (remote_addresses == "full") for one in worst)
 
 
 def test_judge_leaves_the_sample_alone() -> None:

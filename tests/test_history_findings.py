@@ -1,14 +1,21 @@
 """Findings of what the history says, and the words that are made of them."""
 
+import re
+import shutil
+import socket
 import string
+import subprocess
 from typing import Any
 
 import pytest
 
 from tcptide import advice
+from tcptide.config import Privacy
 from tcptide.history_findings import of_degradation, of_leak, of_outlook
 from tcptide.model import Finding, Leak
+from tcptide.privacy import mask
 from tcptide.quality import Degradation
+from tests import worlds
 from tests.samples import outlook, sample
 
 LEAK = Leak("unit", "app.service", "CLOSE_WAIT", 412, 9000.0, 120.0, 1_759_991_000.0)
@@ -95,9 +102,13 @@ def test_flood_from_one_address() -> None:
     assert words == (
         "connections rose to 9000, 1000 expected",
         "for 2 h; mostly ESTABLISHED (+7900); most of it from 203.0.113.9; most of it on port 443",
-        "ss -tn 'sport = :443' (reads only) lists them; if 203.0.113.9 is no client of yours: ip route add blackhole "
-        "203.0.113.9 (side effect: this host answers nothing from there any more, ip route del blackhole 203.0.113.9 "
-        "undoes it); check_tcp_port_exhaustion and check_tcp_listen_queue (reads only) say which limit is near",
+        "ss -tan 'sport = :443' (reads only) lists them; check_tcp_connections --local-port 443 (reads only) says "
+        "whose they are and where they come from; if 203.0.113.9 is neither a client nor a proxy of yours: nft 'add "
+        "table inet tcptide; add chain inet tcptide flood { type filter hook input priority 0; }; add rule inet "
+        "tcptide flood ip saddr 203.0.113.9 tcp dport 443 tcp flags syn / syn,ack limit rate over 10/second drop' "
+        "(side effect: of what it opens at this port more than 10 a second is dropped, all else stays as it is; nft "
+        "delete table inet tcptide undoes it); check_tcp_port_exhaustion and check_tcp_listen_queue (reads only) say "
+        "which limit is near",
     )
 
 
@@ -118,7 +129,96 @@ def test_flood_from_one_address() -> None:
 def test_flood_names_only_who_must_have_grown(remotes: tuple[tuple[str, int], ...], named: str | None) -> None:
     found = of("rapid_increase", remotes, **FLOOD)
     assert found.values.get("remote") == named
-    assert ("blackhole" in advice.render(found).next_step) == (named is not None)
+    assert "nft" not in advice.render(found).next_step  # without a port all that it opens would be limited
+
+
+@pytest.mark.parametrize(
+    ("remote", "limited"),
+    [
+        ("203.0.113.9", "ip saddr 203.0.113.9 tcp dport 443 "),
+        ("2001:db8:7::9", "ip6 saddr 2001:db8:7::9 tcp dport 443 "),
+        ("127.0.0.1", None),
+        ("::1", None),
+        ("10.0.0.1", None),
+        ("192.168.7.9", None),
+        ("fe80::1", None),
+        ("fd00:7::1", None),
+        ("198.51.100.1", None),
+        ("198.51.100.77", None),
+        ("203.0.113.0/24", None),
+    ],
+    ids=[
+        *("far", "far-ipv6", "loopback", "loopback-ipv6", "own-private", "private", "link-local", "unique-local"),
+        *("own", "of-its-own-network", "network"),
+    ],
+)
+def test_only_one_address_that_is_far_away_is_limited(remote: str, limited: str | None) -> None:
+    seen = sample(remotes=((remote, 8_000),), bind=(("198.51.100.1", 1.0),))
+    (found,) = of_outlook(outlook("rapid_increase", **FLOOD, local_port=443), seen)
+    steps = advice.render(found).next_step
+    assert found.values["remote"] == remote
+    assert ("nft" in steps) == (limited is not None)
+    assert limited is None or f" {limited}" in steps
+    assert "blackhole" not in steps
+
+
+@pytest.mark.parametrize(
+    ("remote_addresses", "named"), [("full", "203.0.113.9"), ("masked", "203.0.113.0/24"), ("none", None)]
+)
+def test_what_is_masked_is_named_so_and_not_limited(remote_addresses: str, named: str | None) -> None:
+    """One busy client is no network: who is behind it is judged by whole addresses."""
+    others = tuple((f"198.51.100.{last}", 100) for last in range(2, 20))
+    shown = mask(Privacy(remote_addresses))
+    seen = sample(remotes=(("203.0.113.9", 6_000), *others))
+    (found,) = of_outlook(outlook("rapid_increase", **FLOOD, local_port=443), seen, shown)
+    assert found.values.get("remote") == named
+    assert ("nft" in advice.render(found).next_step) == (remote_addresses == "full")
+    going = outlook("rapid_increase", **FLOOD, destination=("10.0.0.5", 5432))
+    (found,) = of_outlook(going, sample(), shown)
+    expected = {"full": "10.0.0.5:5432", "masked": "10.0.0.0/24:5432", "none": "*:5432"}[remote_addresses]
+    assert found.values["destination"] == expected
+
+
+@pytest.mark.root
+def test_the_limit_on_an_address_is_one_that_the_kernel_takes() -> None:
+    """Of that address at that port nearly all beyond the limit is dropped; others, and what is open, go on."""
+    if shutil.which("nft") is None:
+        pytest.skip("needs nft of nftables")
+    words = advice.render(of("rapid_increase", (("203.0.113.9", 6_000),), **FLOOD, local_port=443)).next_step
+    add, undo = re.findall(r"nft '[^']+'|nft delete table inet tcptide", words)
+    with worlds.World() as world:
+        for address in ("203.0.113.9", "203.0.113.10", "198.51.100.1"):
+            world.add_address(address)
+        listener = world.listen("198.51.100.1", 443)
+        standing = world.connect("198.51.100.1", 443, source="203.0.113.9")
+        subprocess.run(["sh", "-c", add], check=True)
+
+        def opened(source: str, port: int = 443) -> int:
+            tried = [world.tcp_socket(source) for _ in range(40)]
+            for one in tried:
+                one.bind((source, 0))
+                one.setblocking(False)
+                one.connect_ex(("198.51.100.1", port))
+            return sum(not one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) and _is_open(one) for one in tried)
+
+        assert 1 <= opened("203.0.113.9") < 20
+        assert opened("203.0.113.10") == 40
+        world.listen("198.51.100.1", 22)
+        assert opened("203.0.113.9", 22) == 40
+        standing.sendall(b"still there")
+        accepted, _ = listener.accept()
+        assert accepted.recv(99) == b"still there"
+        accepted.close()
+        subprocess.run(["sh", "-c", undo], check=True)
+        assert opened("203.0.113.9") == 40
+
+
+def _is_open(one: socket.socket) -> bool:
+    try:
+        one.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def test_flood_of_connects_to_a_destination() -> None:
@@ -128,7 +228,7 @@ def test_flood_of_connects_to_a_destination() -> None:
         "for 2 h; mostly ESTABLISHED (+7900); most of it to 10.0.0.5:5432; most of it by app.service"
     )
     assert words.next_step == (
-        "ss -tn 'dst 10.0.0.5:5432' (reads only) lists them; check_tcp_port_exhaustion and check_tcp_listen_queue "
+        "ss -tan 'dst 10.0.0.5:5432' (reads only) lists them; check_tcp_port_exhaustion and check_tcp_listen_queue "
         "(reads only) say which limit is near"
     )
 

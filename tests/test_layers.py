@@ -56,10 +56,11 @@ MAY_IMPORT = {
     "tcptide.trends": TABLES,
     "tcptide.usage": TABLES,
     "tcptide.findings": ANALYSIS,
+    "tcptide.far": TABLES,
     "tcptide.words": set(),
     "tcptide.advice": ANALYSIS | {"tcptide.words"},
     "tcptide.quality": TABLES,
-    "tcptide.history_findings": ANALYSIS | {"tcptide.quality"},
+    "tcptide.history_findings": ANALYSIS | {"tcptide.far", "tcptide.quality"},
     "tcptide.forecast": TYPES | {"tcptide.detection.leaks", "tcptide.detection.ramps"},
     "tcptide.outlook": TABLES | {"tcptide.forecast"},
     "tcptide.observation": TABLES | {"tcptide.codec", "tcptide.outlook"},
@@ -85,7 +86,7 @@ KERNEL_MAY_IMPORT = TYPES
 #: Values in, values out: no file, no clock, no process.
 PURE = (
     *("errors", "model", "series", "schema", "codec", "levels", "text", "privacy", "ports"),
-    *("trends", "usage", "findings", "words", "advice", "quality", "history_findings"),
+    *("trends", "usage", "findings", "far", "words", "advice", "quality", "history_findings"),
     *("values", "mail"),
     *("outlook", "observation", "growth", "resources", "lookout", "seen", "lingering", "patterns", "forecast"),
 )

@@ -5,10 +5,11 @@ from datetime import UTC
 import pytest
 
 from reporter import events, load, page
-from reporter.masking import own_addresses, shown_event
+from reporter.masking import shown_event
 from reporter.tables import Cell
 from tcptide import history
 from tcptide.config import Config, Privacy
+from tcptide.far import own_addresses
 from tcptide.model import Event
 
 from .reporting import MINUTE, WALL, built, minute, quiet_hour, stored
