@@ -117,7 +117,7 @@ class History:
     def __init__(self) -> None:
         self.rows: deque[Point] = deque(maxlen=61)
         self.usual: Mapping[str, quality.Usual] = {}
-        self._quarters: deque[Rollup] = deque(maxlen=(quality.DAYS + 1) * 96 + 1)
+        self._quarters = {name: deque[Rollup](maxlen=(quality.DAYS + 1) * 96 + 1) for name in ("mean", "max")}
 
     def add(self, point: Point) -> None:
         """As the appender does it: a row that begins a quarter of an hour rolls up the one of the row before it."""
@@ -128,8 +128,10 @@ class History:
         quarter = trends.quarter_of(last.wall_seconds)
         if quarter != trends.quarter_of(point.wall_seconds):
             around = [row for row in self.rows if abs(trends.quarter_of(row.wall_seconds) - quarter) <= 1]
-            self._quarters += [one for one in trends.roll_up(quarter, around) if one.statistic == "mean"]
-            self.usual = quality.usual_at(point.wall_seconds, self._quarters)
+            for rollup in trends.roll_up(quarter, around):
+                if rollup.statistic in self._quarters:
+                    self._quarters[rollup.statistic].append(rollup)
+            self.usual = quality.usual_at(point.wall_seconds, self._quarters["mean"], self._quarters["max"])
 
 
 def top(sample: Sample) -> Top:

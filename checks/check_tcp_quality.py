@@ -150,8 +150,11 @@ def _compared(context: Context, point: Point) -> Quality:
     since = point.wall_seconds - quality.HISTORY_SECONDS
     try:
         with Reader(context.directory) as reader:
-            quarters = reader.rollups(context.source, "mean", since, point.wall_seconds, quality.NAMES)
-            usual = quality.usual_at(point.wall_seconds, quarters)
+            means, maxima = (
+                reader.rollups(context.source, statistic, since, point.wall_seconds, quality.NAMES)
+                for statistic in ("mean", "max")
+            )
+            usual = quality.usual_at(point.wall_seconds, means, maxima)
             return quality.compare(point, reader.recent(context.source, rows), usual)
     except StoreError:
         return quality.UNKNOWN

@@ -33,14 +33,15 @@ def row(minute: float, figures: Figures = STEADY, **changes: Any) -> Point:
     return whole._replace(values={**whole.values, **dict(zip(quality.NAMES, figures, strict=True))})
 
 
-def compare(newest: Point, rows: list[Point], quarters: list[Rollup]) -> Quality:
-    return quality.compare(newest, rows, usual_at(newest.wall_seconds, quarters))
+def compare(newest: Point, rows: list[Point], quarters: list[Rollup], maxima: list[Rollup] | None = None) -> Quality:
+    """Without maxima each quarter was the same throughout."""
+    return quality.compare(newest, rows, usual_at(newest.wall_seconds, quarters, maxima or quarters))
 
 
-def compared(figures: Figures, quarters: list[Rollup], minutes: int = 4) -> Quality:
+def compared(figures: Figures, quarters: list[Rollup], minutes: int = 4, maxima: list[Rollup] | None = None) -> Quality:
     """What is said when the last minutes were all like this, and those before as ever."""
     rows = [*(row(minute) for minute in range(-30, 0)), *(row(minute, figures) for minute in range(minutes))]
-    return compare(rows[-1], rows, quarters)
+    return compare(rows[-1], rows, quarters, maxima)
 
 
 def kinds(figures: Figures, quarters: list[Rollup], minutes: int = 4) -> list[str]:
@@ -163,6 +164,51 @@ def test_what_lasts_a_day_is_usual_then() -> None:
 def test_a_bad_hour_last_week_hides_nothing() -> None:
     bad = history(8, lambda quarter: (400.0, 900.0, 20.0, 400.0) if quarter in range(NOW - 300, NOW - 296) else STEADY)
     assert kinds(SLOW, bad) == ["rtt"]
+
+
+LAN: Figures = (1.5, 9.0, 0.4, 400.0)
+FAR: Figures = (120.0, 180.0, 8.0, 400.0)
+
+
+def said_of_a_job(lasts: int, minutes: int, has_run: Callable[[int], bool]) -> list[str]:
+    """What is said when a job to far places has gone on for so long, where it ran so many minutes of some quarters."""
+
+    def mean(quarter: int) -> Figures:
+        share = lasts / 15 if has_run(quarter) else 0.0
+        return 1.5 + 118.5 * share, 9.0 + 171.0 * share, 0.4 + 7.6 * share, 400.0
+
+    highest = history(8, lambda quarter: FAR if has_run(quarter) else LAN)
+    rows = [*(row(minute, LAN) for minute in range(-30, 0)), *(row(minute, FAR) for minute in range(minutes))]
+    return [one.kind for one in compare(rows[-1], rows, history(8, mean), highest).degradations]
+
+
+BOTH = ["rtt", "retransmitting"]
+
+
+@pytest.mark.parametrize(
+    ("said", "lasts", "minutes", "has_run"),
+    [
+        pytest.param([], 10, 10, lambda quarter: quarter % DAY == 48, id="usual-nightly"),
+        pytest.param([], 10, 20, lambda quarter: quarter % DAY in (48, 49), id="usual-nightly-across-two-quarters"),
+        pytest.param([], 15, 15, lambda quarter: quarter == NOW - 7 * DAY, id="usual-weekly"),
+        pytest.param([], 15, 15, lambda quarter: quarter == NOW - 7 * DAY - 4, id="usual-an-hour-later-than-last-week"),
+        pytest.param([], 6, 6, lambda quarter: quarter % 4 == 0, id="usual-hourly"),
+        pytest.param(
+            [], 10, 10, lambda quarter: quarter in (NOW - 200, NOW - 310, NOW - 420), id="usual-at-three-other-hours"
+        ),
+        pytest.param(
+            BOTH, 10, 10, lambda quarter: quarter in (NOW - 200, NOW - 310), id="worse-at-two-other-hours-before"
+        ),
+        pytest.param(BOTH, 10, 10, lambda quarter: quarter % DAY == 80, id="worse-nightly-and-now-at-noon"),
+        pytest.param(BOTH, 10, 20, lambda quarter: quarter % DAY == 48, id="worse-twice-as-long-as-ever"),
+        pytest.param(BOTH, 15, 20, lambda quarter: quarter == NOW - DAY + 4, id="worse-the-newest-day-is-left-out"),
+        pytest.param(BOTH, 15, 4, lambda quarter: False, id="worse-never-before"),
+    ],
+)
+def test_what_a_job_did_at_this_hour_or_at_many_is_usual(
+    said: list[str], lasts: int, minutes: int, has_run: Callable[[int], bool]
+) -> None:
+    assert said_of_a_job(lasts, minutes, has_run) == said
 
 
 def by_day(quarter: int) -> Figures:
