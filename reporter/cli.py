@@ -9,20 +9,27 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import tzinfo
 from types import ModuleType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tcptide import __version__, config
 from tcptide.clock import SYSTEM
+from tcptide.config import Config
 from tcptide.errors import ConfigError, TcptideError
 from tcptide.statefiles import state_directory
 
-from . import files, spread
+from . import files, mailoptions, spread
+from .files import File
+
+if TYPE_CHECKING:  # they load the extras
+    from .load import Loaded
+    from .page import Page
 
 PROGRAM = "tcptide-report"
 HELP_COLUMNS = 79
-EXTRAS = ("jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "PIL", "rich")
+EXTRAS = ("jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "PIL", "css_inline", "rich")
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--format", metavar="LIST", help=listed)
     spread_help = "wait at first, up to SECONDS, on each host its own time: not all shall mail at once"
     options.add_argument("--spread", metavar="SECONDS", help=spread_help)
+    mailoptions.add_options(options)
     return options
 
 
@@ -73,9 +81,10 @@ def main() -> int:
     given = parser().parse_args()
     gc.disable()  # all that is read stays until the end: looking for what does not takes a tenth of a run
     try:
-        lines = report(given) if given.saved is None else _of_saved(given)
-        if given.verbose or given.saved is not None or sys.stdout.isatty():
-            print(*lines, sep="\n")
+        if given.saved is not None:
+            print(*_of_saved(given), sep="\n")
+        else:
+            report(given, print if given.verbose or sys.stdout.isatty() else lambda line: None)
     except KeyboardInterrupt:
         return _failed("interrupted", 1)
     except ConfigError as error:
@@ -96,16 +105,22 @@ def _failed(why: str, status: int) -> int:
     return status
 
 
-def report(given: argparse.Namespace) -> list[str]:
-    """Write what was asked for; returns the lines that a terminal is told: what was read, and the paths.
+def report(given: argparse.Namespace, say: Callable[[str], None]) -> None:
+    """Write, and mail, what was asked for. `say` is told what was read, and each path as soon as its file is there.
 
     Raises TcptideError, OSError, and ModuleNotFoundError where an extra is not installed.
     """
     settings = config.load(given.config, os.environ)
     wanted, target = _target(given, settings)
+    mailoptions.demand_mail(given, wanted, settings)
+    directory = state_directory(given.state_dir, os.environ, settings.state_dir)
+    if given.send is not None:
+        for note in mailoptions.send(given, settings, directory):
+            say(note)
+        return
     spread.wait(SYSTEM, spread.seconds(given.spread))  # while little is loaded
     page = _page_module()
-    from . import formats, limits, load, period, progress, times
+    from . import formats, limits, load, mailing, period, progress, times
 
     if given.timezone is None and settings.report.timezone:
         zone = times.zone(settings.report.timezone, os.environ, named_by=f"{settings.path}: report.timezone")
@@ -114,22 +129,41 @@ def report(given: argparse.Namespace) -> list[str]:
     now = SYSTEM.wall()
     since, until = _moments(given, zone)
     calendar = period.calendar(given.period, zone, now) if given.period is not None else None
-    directory = state_directory(given.state_dir, os.environ, settings.state_dir)
+
+    def read(settings: Config) -> "Loaded":
+        return load.load(directory, given.source, since, until, settings, now, zone, calendar)
+
+    def draw(loaded: "Loaded") -> "Page":
+        built: Page = page.build(loaded, settings.interval_seconds, zone, now, limits.Limits(settings.thresholds))
+        return dataclasses.replace(built, title=settings.report.title or built.title)
+
     with progress.shown(sys.stderr) as tell:
         tell("reading")
-        loaded = load.load(directory, given.source, since, until, settings, now, zone, calendar)
+        loaded = read(settings)
         tell("drawing")
-        built = page.build(loaded, settings.interval_seconds, zone, now, limits.Limits(settings.thresholds))
-        if settings.report.title:
-            built = dataclasses.replace(built, title=settings.report.title)
+        built = draw(loaded)
         tell("writing")
-        made = list(formats.make(wanted, built))
+        made = list(formats.make([one for one in wanted if one != "eml"], built))
         stem = files.stem(loaded.source.hostname, loaded.source.name, calendar.label if calendar else "")
         paths = target.paths(made, stem)
+        whole = paths[0] if paths else ""
+        mail = mailing.Mailing(settings, directory, loaded, built, lambda other: draw(read(other)), whole)
+        if "eml" in wanted:
+            made.append(File(".eml", mail.letter.content))
+            paths = target.paths(made, stem)
         files.write(paths, made)
-    rolled = f" and {len(loaded.rollups)} rollups" if loaded.rollups else ""
-    read = f"{len(loaded.points)} samples{rolled} of {loaded.source.name!r} in {directory}"
-    return [read, *paths] if given.verbose else paths
+        if given.verbose:
+            rolled = f" and {len(loaded.rollups)} rollups" if loaded.rollups else ""
+            say(f"{len(loaded.points)} samples{rolled} of {loaded.source.name!r} in {directory}")
+        for path in paths:
+            say(path)
+        if not given.email:
+            mail.remember()
+            return
+        tell("mailing")
+        for note in mail.post(given, target.directory):
+            if given.verbose:
+                say(note)
 
 
 def _target(given: argparse.Namespace, settings: config.Config) -> tuple[tuple[str, ...], files.Target]:
@@ -161,8 +195,8 @@ def _of_saved(given: argparse.Namespace) -> list[str]:
     """Draw the picture of a saved report; returns its summary and the path."""
     from . import saved
 
-    for option in ("period", "since", "until", "source"):
-        if getattr(given, option) is not None:
+    for option in ("period", "since", "until", "source", "email", "send"):
+        if getattr(given, option) not in (None, False):
             raise ConfigError(f"--from: not together with --{option}")
     wanted = ("png",) if given.format is None else files.formats(given.format, "")
     if wanted != ("png",):

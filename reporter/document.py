@@ -20,7 +20,8 @@ from .ahead import Ahead
 from .events import STATES as LEVELS
 from .figures import Figure, Measured, column
 from .frames import EXPECTED, History
-from .page import SEVERITIES, Attention, Page, printable
+from .page import SEVERITIES, Attention, Page
+from .rendering import printable
 from .tables import Table
 
 SCHEMA = 1

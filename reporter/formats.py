@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tcptide.errors import ConfigError
-
 from . import document, page
 from .files import File
 from .page import Page
@@ -29,11 +27,7 @@ def _json(built: Page) -> Iterator[File]:
     yield File(".json", document.written(document.document(built)))
 
 
-def _eml(built: Page) -> Iterator[File]:
-    raise ConfigError("--format: eml is not available yet")
-
-
-_MAKERS: dict[str, Callable[[Page], Iterator[File]]] = {"html": _html, "png": _png, "json": _json, "eml": _eml}
+_MAKERS: dict[str, Callable[[Page], Iterator[File]]] = {"html": _html, "png": _png, "json": _json}
 
 
 def of_saved(data: Mapping[str, Any]) -> Iterator[File]:

@@ -14,6 +14,10 @@ from tcptide.text import WILDCARDS, network
 _ADDRESS = re.compile(r"(?<![\w.:])[0-9A-Fa-f:.]*[.:][0-9A-Fa-f:.]*(?:%[\w.-]+)?(?:/[0-9]+)?")
 
 
+#: What the words for a destination of this host are preceded by.
+_TO = (" to ", " towards ")
+
+
 def shown_destination(destination: Destination, sample: Sample, shown: Privacy) -> Destination:
     """Privacy is applied to whole samples: the destination as one of `sample`, which has ports."""
     holding = sample._replace(ports=sample.ports and sample.ports._replace(worst=(destination,)))
@@ -25,10 +29,14 @@ def shown_event(event: Event, shown: Privacy, own: Collection[str]) -> Event:
     """The event with remote addresses as privacy has them. Addresses in `own` are this host's."""
     if shown.remote_addresses == "full":
         return event
-    mask = network if shown.remote_addresses == "masked" else lambda address: NOT_SHOWN
-    name, message = (
-        _ADDRESS.sub(lambda found: _masked(found[0], own, mask), text) for text in (event.name, event.message)
-    )
+    mask = (lambda address: NOT_SHOWN) if shown.remote_addresses == "none" else network
+    kept = _TO if shown.remote_addresses == "outbound" else ()
+
+    def masked(found: re.Match[str]) -> str:
+        outbound = bool(kept) and found.string[: found.start()].endswith(kept)
+        return found[0] if outbound else _masked(found[0], own, mask)
+
+    name, message = (_ADDRESS.sub(masked, text) for text in (event.name, event.message))
     return event._replace(name=name, message=message, finding=None)
 
 

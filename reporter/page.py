@@ -1,13 +1,10 @@
 """The page: plain data from history and sample, and its HTML by the template."""
 
 import base64
-import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 
-import jinja2
 from markupsafe import Markup
 
 from tcptide import __version__, advice, findings, trends
@@ -15,7 +12,7 @@ from tcptide.history_findings import of_outlook
 from tcptide.model import Finding, Sample, Verdict
 from tcptide.series import COUNTERS
 
-from . import ahead, charts, compare, events, figures, forecasts, frames, lane, patterns, seen, tables, words
+from . import ahead, charts, compare, events, figures, forecasts, frames, lane, patterns, rendering, seen, tables, words
 from .frames import History
 from .limits import Limits
 from .load import Loaded
@@ -23,15 +20,9 @@ from .palette import COLOURS
 from .picture import Picture
 from .quality import Moment, Quality, Span, moment, quality, span
 
-TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "templates")
-
 SEVERITIES = ("note", "warning", "critical")
 FEW_POINTS = 15
 ENOUGH = 0.95  # of a calendar period, that samples cover
-
-#: What no terminal, browser or mail program shall act on: control characters, those that turn the direction of text,
-#: and the lone surrogates that undecodable bytes become.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -159,21 +150,9 @@ def _last_verdict(loaded: Loaded) -> Verdict | None:
 
 def render(page: Page) -> str:
     """The page as HTML; what comes from the host is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=printable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = rendering.environment()
     environment.filters["uri"] = _uri
     return environment.get_template("report.html").render(page=page, style=_style())
-
-
-def printable(value: object) -> object:
-    """Text without what would be acted on."""
-    return _UNPRINTABLE.sub("\ufffd", value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _uri(png: bytes) -> Markup:
@@ -182,8 +161,7 @@ def _uri(png: bytes) -> Markup:
 
 def _style() -> Markup:
     """The style sheet, with the pictures' colours as custom properties."""
-    with open(os.path.join(TEMPLATES, "style.css"), encoding="utf-8") as file:
-        sheet = file.read()
+    sheet = rendering.own_file("style.css")
     light, dark = (
         "".join(f"--{role.replace('_', '-')}:{pair[theme]};" for role, pair in COLOURS.items()) for theme in (0, 1)
     )

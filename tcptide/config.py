@@ -29,7 +29,7 @@ class Retention(NamedTuple):
 class Privacy(NamedTuple):
     """What every output may show. Remote addresses are stored whole; process names only if they may be shown."""
 
-    remote_addresses: str = "full"  # 'full', 'masked' (/24, /48) or 'none'
+    remote_addresses: str = "full"  # 'full', 'masked' (/24, /48) or 'none'; for mail also 'outbound'
     processes: bool = True
 
 

@@ -4,11 +4,18 @@ from collections.abc import Callable, Iterable
 
 from tcptide import outlook
 from tcptide.config import Privacy
+from tcptide.mail import SHOWN, Mail
 from tcptide.model import Sample
 from tcptide.outlook import Outlook
 from tcptide.text import network
 
 NOT_SHOWN = "*"
+
+
+def mailed(privacy: Privacy, mail: Mail) -> Privacy:
+    """What of it may be mailed: the stricter of what [privacy] and [mail] say."""
+    stricter = max(privacy.remote_addresses, mail.remote_addresses, key=SHOWN.index)
+    return privacy._replace(remote_addresses=stricter)
 
 
 def shown(sample: Sample, privacy: Privacy) -> Sample:
@@ -20,11 +27,9 @@ def shown(sample: Sample, privacy: Privacy) -> Sample:
     sample = without_processes(sample, privacy)
     if privacy.remote_addresses == "full":
         return sample
-    write, ports = mask(privacy), sample.ports
-    return sample._replace(
-        remotes=shown_remotes(sample.remotes, write),
-        ports=ports and ports._replace(worst=tuple(one._replace(remote=write(one.remote)) for one in ports.worst)),
-    )
+    client, destination, ports = mask_client(privacy), mask(privacy), sample.ports
+    worst = tuple(one._replace(remote=destination(one.remote)) for one in ports.worst) if ports else ()
+    return sample._replace(remotes=shown_remotes(sample.remotes, client), ports=ports and ports._replace(worst=worst))
 
 
 def without_processes(sample: Sample, privacy: Privacy) -> Sample:
@@ -48,8 +53,13 @@ def shown_outlook(found: Outlook, privacy: Privacy) -> Outlook:
     return found if privacy.remote_addresses == "full" else outlook.masked(found, mask(privacy))
 
 
+def mask_client(privacy: Privacy) -> Callable[[str], str]:
+    """How the address of who connects to this host is written: in mail as a network even where mask() leaves all."""
+    return network if privacy.remote_addresses == "outbound" else mask(privacy)
+
+
 def mask(privacy: Privacy) -> Callable[[str], str]:
     """How a remote address is written."""
-    if privacy.remote_addresses == "full":
+    if privacy.remote_addresses in ("full", "outbound"):
         return str
     return network if privacy.remote_addresses == "masked" else lambda address: NOT_SHOWN

@@ -102,8 +102,8 @@ def address(value: Any) -> Address:
     name = found["name"].strip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
-    if not name.isprintable():
-        raise ValueError("has a name that is not one line of text")
+    if not name.isprintable() or len(name) > 100:
+        raise ValueError("has a name that is not one line of text, of at most 100 characters")
     return Address(name, mailbox(found["mailbox"]))
 
 

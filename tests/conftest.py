@@ -100,3 +100,25 @@ def agents_state_dir(state_dir: str) -> str:
     agent = pwd.getpwnam("nobody")
     os.chown(state_dir, agent.pw_uid, agent.pw_gid)
     return state_dir
+
+
+@pytest.fixture(scope="session")
+def fortnight(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The state of a simulated host with two weeks up to Monday, 1 December 2025 UTC; each incident is in the second.
+
+    It takes a while to make, and is only read.
+    """
+    directory = str(tmp_path_factory.mktemp("fortnight") / "state")
+    incidents = (
+        "leak@8d6h+15h",
+        "flood@10d12h+40m",
+        "port-exhaustion@11d9h+3h",
+        "accept-queue@12d10h+30m",
+        "gap@13d2h+4h",
+    )
+    command = [os.path.join(os.path.dirname(sys.executable), "tcptide"), "simulate", "--state-dir", directory]
+    command += ["--days", "14", "--seed", "1", "--until", "2025-12-01T00:00Z"]
+    for incident in incidents:
+        command += ["--incident", incident]
+    subprocess.run(command, check=True, capture_output=True)
+    return directory

@@ -273,7 +273,7 @@ RANGE = "is not a range such as 80, 10:, ~:80, 10:80 or @10:80"
         pytest.param('[mail]\nto = "a@b.c\\n"', f": mail.to: 'a@b.c\\n' {ADDRESS}", id="mail-line-end"),
         pytest.param(
             '[mail]\nto = "x\\r\\nBcc: e@f.g <a@b.c>"',
-            ": mail.to: 'x\\r\\nBcc: e@f.g <a@b.c>' has a name that is not one line of text",
+            ": mail.to: 'x\\r\\nBcc: e@f.g <a@b.c>' has a name that is not one line of text, of at most 100 characters",
             id="mail-injection",
         ),
         pytest.param(

@@ -20,6 +20,7 @@ ONLY_IN = {
     "jinja2": ("reporter/",),
     "markupsafe": ("reporter/",),
     "PIL": ("reporter/",),
+    "css_inline": ("reporter/mailview.py",),
     "rich": ("reporter/",),
     "apprise": ("reporter/",),
 }
@@ -49,7 +50,7 @@ MAY_IMPORT = {
     "tcptide.mail": {"tcptide.values"},
     "tcptide.config": TABLES | {"tcptide.mail", "tcptide.values"},
     "tcptide.secret": {"tcptide.errors", "tcptide.mail"},
-    "tcptide.privacy": TABLES | {"tcptide.config", "tcptide.outlook"},
+    "tcptide.privacy": TABLES | {"tcptide.config", "tcptide.mail", "tcptide.outlook"},
     "tcptide.ports": TYPES,
     "tcptide.seen": TYPES,
     "tcptide.lingering": TYPES | {"tcptide.seen"},

@@ -1,7 +1,10 @@
 """What the configuration lets be shown."""
 
+import pytest
+
 from tcptide import privacy
 from tcptide.config import Privacy
+from tcptide.mail import Mail
 from tcptide.model import Holder
 from tests.samples import DATABASE, sample
 
@@ -31,6 +34,20 @@ def test_none_leaves_the_counts() -> None:
     assert seen.remotes == ()
     assert seen.ports is not None
     assert [(one.remote, one.remote_port, one.ports_used) for one in seen.ports.worst] == [("*", 5432, 1129)] * 2
+
+
+def test_mail_shows_whom_the_host_connects_to_and_masks_who_connects_to_it() -> None:
+    seen = privacy.shown(FULL, privacy.mailed(Privacy(), Mail()))
+    assert seen.remotes == (("192.0.2.0/24", 7), ("198.51.100.0/24", 5), ("2001:db8:1::/48", 2))
+    assert seen.ports == FULL.ports
+
+
+@pytest.mark.parametrize(
+    ("general", "mail", "holds"),
+    [("full", "full", "full"), ("full", "none", "none"), ("masked", "outbound", "masked"), ("none", "full", "none")],
+)
+def test_the_stricter_holds_in_mail(general: str, mail: str, holds: str) -> None:
+    assert privacy.mailed(Privacy(general, False), Mail(remote_addresses=mail)) == Privacy(holds, False)
 
 
 def test_scope_of_a_link_local_address() -> None:

@@ -1,0 +1,39 @@
+"""The options of tcptide-report that have to do with mail."""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from tcptide.clock import SYSTEM
+from tcptide.config import DEFAULT_PATH, Config
+from tcptide.errors import ConfigError
+
+from .posting import Office
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Those of --help's part about mail."""
+    options = parser.add_argument_group("mail", "To whom and how is said in [mail] of the configuration.")
+    mailed = "mail the report, and what earlier runs could not; once for each period"
+    options.add_argument("--email", action="store_true", help=mailed)
+    when = "always, or only if something needs attention (default: mail.when)"
+    options.add_argument("--mail-when", choices=("always", "attention"), metavar="WHEN", help=when)
+    kept = "mail a kept .eml file to those who have not got it, and make no report"
+    options.add_argument("--send", metavar="FILE", help=kept)
+    options.add_argument("--resend", action="store_true", help="mail it even if it was mailed before")
+
+
+def demand_mail(given: argparse.Namespace, formats: Sequence[str], settings: Config) -> None:
+    """Raises ConfigError where an option can't be followed."""
+    mails = given.email or given.send is not None
+    for option, is_given in (("--mail-when", given.mail_when is not None), ("--resend", given.resend)):
+        if is_given and not mails:
+            raise ConfigError(f"{option}: needs {'--email' if option == '--mail-when' else '--email or --send'}")
+    for option, needed in (("--email", given.email), ("--send", mails), ("--format: eml", "eml" in formats)):
+        if needed and not settings.mail.to:
+            raise ConfigError(f"{option}: needs the section [mail] in {settings.path or DEFAULT_PATH}")
+
+
+def send(given: argparse.Namespace, settings: Config, directory: str) -> list[str]:
+    """--send: returns what to say of it. Raises TcptideError."""
+    return Office(directory, settings.mail, os.environ, SYSTEM).send(given.send, resend=given.resend)

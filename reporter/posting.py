@@ -1,0 +1,171 @@
+"""Sends each report once: what the ledger says of it, what is still to be sent of earlier ones, and what became of it.
+
+A mail is on disk, and its recipients are in the ledger, before anything is sent. So whatever ends a run, the next one
+sends what is left; a crash between the sending and its entry costs a duplicate with the same Message-ID.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import SMTP
+
+from tcptide import ledger, values
+from tcptide.clock import Clock
+from tcptide.errors import ConfigError, TcptideError
+from tcptide.mail import Mail
+from tcptide.model import Report
+from tcptide.store import Reader
+
+from . import files
+from .delivery import LONGEST_SECONDS, deliver
+from .files import File
+
+MAX_BYTES = 10_000_000  # of a file that is sent
+
+
+class PostError(TcptideError):
+    """Not everybody was sent everything; one line says whom, why, and what comes next."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail that is made."""
+
+    content: bytes
+    message_id: str
+    attention: bool  # whether something in it needs some
+
+
+@dataclass(frozen=True)
+class Office:
+    """What sending works with. The methods return notes, for who wants to know, and raise TcptideError."""
+
+    directory: str  # of the state
+    mail: Mail
+    environ: Mapping[str, str]
+    clock: Clock
+
+    def post(
+        self, source: str, report: Report, path: str, make: Callable[[], Letter], *, when: str, resend: bool
+    ) -> list[str]:
+        """Send what was kept of earlier runs, then this report unless it was sent before.
+
+        path: of the file that the mail is kept in. when: 'attention' sends only what needs some.
+        """
+        told: list[Report] = []
+        with ledger.turn(self.directory, self.clock, self.mail.retry_seconds + LONGEST_SECONDS):
+            deadline = self.clock.boottime() + self.mail.retry_seconds
+            before = None
+            for kept in ledger.reports(self.directory, source):
+                if kept.label == report.label:
+                    before = kept
+                if kept.pending and not (kept.label == report.label and (resend or self._outdated(kept))):
+                    told.append(self._send(source, kept, deadline))
+            if any(one.label == report.label for one in told):
+                return _told(told)
+            if before and before.mailed_seconds is not None and not resend:
+                return [*_told(told), f"the report of {report.label} was mailed before; --resend sends it again"]
+            letter = make()
+            if when == "attention" and not letter.attention:
+                ledger.made(self.directory, self.clock, source, report)
+                return [*_told(told), f"the report of {report.label} is not mailed: nothing needs attention"]
+            files.write([path], [File("", letter.content)])
+            whom = self.mail.recipients
+            fresh = report._replace(mail=path, message_id=letter.message_id, pending=whom)
+            ledger.keep(self.directory, self.clock, source, fresh)
+            return _told([*told, self._send(source, fresh, deadline)])
+
+    def send(self, path: str, *, resend: bool) -> list[str]:
+        """Send a kept mail to those who have not got it, or one that the ledger does not know to all of them."""
+        path = os.path.abspath(path)
+        headers = _headers(path, _read(path))
+        everybody = _everybody(path, headers, self.mail)
+        with ledger.turn(self.directory, self.clock, self.mail.retry_seconds + LONGEST_SECONDS):
+            deadline = self.clock.boottime() + self.mail.retry_seconds
+            source, known = self._find(str(headers["Message-ID"]))
+            if known and known.mailed_seconds is not None and not known.pending and not resend:
+                return [f"the report of {known.label} was mailed before; --resend sends it again"]
+            report = known or Report(str(headers["Subject"]), 0.0, 0.0, 0.0, path)
+            pending = report.pending if report.pending and not resend else everybody
+            report = report._replace(mail=path, message_id=str(headers["Message-ID"]), pending=pending)
+            return _told([self._send(source, report, deadline)])
+
+    def _outdated(self, kept: Report) -> bool:
+        """Nobody has it, and the configuration has other recipients by now."""
+        return kept.mailed_seconds is None and {*kept.pending} != {*self.mail.recipients}
+
+    def _send(self, source: str, report: Report, deadline: float) -> Report:
+        """Send it to those who have not got it; the report as it is in the ledger afterwards."""
+        path = report.mail or ""
+        try:
+            content = _read(path)
+            if _headers(path, content)["Message-ID"] != report.message_id:
+                raise ConfigError(f"{path} is another mail by now")
+        except (ConfigError, FileNotFoundError) as error:
+            why = f"{path} is gone" if isinstance(error, FileNotFoundError) else str(error)
+            after = report._replace(pending=(), failure=f"can't be sent any more: {why}")
+        except OSError as error:
+            after = report._replace(failure=f"{path}: {error.strerror}")
+        else:
+            lines = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+            done = deliver(lines, report.pending, self.mail, self.environ, self.clock, deadline)
+            after = report._replace(
+                pending=tuple(done.pending),
+                mailed_seconds=self.clock.wall() if done.taken else report.mailed_seconds,
+                failure=done.failure or None,
+            )
+        ledger.keep(self.directory, self.clock, source, after)
+        return after
+
+    def _find(self, message_id: str) -> tuple[str, Report | None]:
+        """The report with that mail, and its source."""
+        with Reader(self.directory) as reader:
+            for source in reader.sources():
+                for report in reader.reports(source.name):
+                    if report.message_id == message_id:
+                        return source.name, report
+        return "", None
+
+
+def _told(reports: list[Report]) -> list[str]:
+    """What became of them. Raises PostError if not all is well."""
+    failures = [_failure(one) for one in reports if one.failure]
+    if failures:
+        raise PostError("; ".join(failures))
+    return [f"the report of {one.label} is mailed: {one.mail}" for one in reports]
+
+
+def _failure(report: Report) -> str:
+    kept = f"; kept as {report.mail}, the next run with --email sends it" if report.pending else ""
+    return f"mail of {report.label}: {report.failure}{kept}"
+
+
+def _read(path: str) -> bytes:
+    """A file's content, if it is one that a mail can be. Raises OSError, ConfigError."""
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+            raise ConfigError(f"{path} is no mail of tcptide-report")
+        return file.read()
+
+
+def _headers(path: str, content: bytes) -> EmailMessage:
+    """What a mail says of itself. Raises ConfigError unless it is one of ours: nobody else's is sent."""
+    message = BytesParser(EmailMessage, policy=SMTP).parsebytes(content, headersonly=True)
+    if not str(message["Message-ID"]).startswith("<tcptide.") or not message["To"] or message["Bcc"]:
+        raise ConfigError(f"{path} is no mail of tcptide-report")
+    return message
+
+
+def _everybody(path: str, headers: EmailMessage, mail: Mail) -> tuple[str, ...]:
+    """Whom a mail is for, by its headers and the configuration's Bcc. Raises ConfigError."""
+    try:
+        visible = [
+            values.address(one.addr_spec) for name in ("To", "Cc") for one in getattr(headers[name], "addresses", ())
+        ]
+    except ValueError as error:
+        raise ConfigError(f"{path}: a recipient {error}") from None
+    return mail._replace(to=tuple(visible), cc=()).recipients
