@@ -180,7 +180,7 @@ def _judged(spec: CheckSpec, ask: Ask, options: Namespace) -> tuple[str, int]:
             found = ask(context, snapshot.ALARM_AGE_SECONDS)
             outcome = ranges.evaluate(spec, found.judged, thresholds)
         if options.record:
-            _record(context, found, outcome)
+            found = _recorded(context, found, outcome)
     except (TcptideError, alarm.Timeout) as error:  # what was found is still true
         alarm.stop()
         found = found._replace(notices=(*found.notices, str(error)))
@@ -190,12 +190,12 @@ def _judged(spec: CheckSpec, ask: Ask, options: Namespace) -> tuple[str, int]:
     return output.plain(spec, found, outcome, thresholds, options.verbose), outcome.state
 
 
-def _record(context: Context, found: Answer, outcome: Outcome) -> None:
-    """Record the state for the service that --record names. Raises StoreError."""
+def _recorded(context: Context, found: Answer, outcome: Outcome) -> Answer:
+    """Record the state for the service that --record names; the answer with a notice if that could not be done."""
     import json
 
     if found.sample is None:
-        raise StoreError("not recorded: no sample")
+        return found._replace(notices=(*found.notices, "not recorded: no sample"))
     finding = outcome.cause
     try:
         history.record(
@@ -209,7 +209,15 @@ def _record(context: Context, found: Answer, outcome: Outcome) -> None:
             finding=json.dumps(finding._asdict()) if finding else None,
         )
     except StoreError as error:
-        raise StoreError(f"not recorded: {error}") from None
+        return found._replace(notices=unrecorded(found.notices, str(error)))
+    return found
+
+
+def unrecorded(notices: tuple[str, ...], reason: str) -> tuple[str, ...]:
+    """What keeps the history from being read or written keeps states from being recorded too: that is one notice."""
+    if notices and notices[0].casefold() == f"no history: {reason}".casefold():
+        return (f"no history, not recorded: {reason}", *notices[1:])
+    return (*notices, f"not recorded: {reason}")
 
 
 def _reason(error: BaseException) -> str:

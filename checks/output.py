@@ -14,8 +14,9 @@ from .spec import CheckSpec, Judged, Phrase
 LINE_CHARACTERS = 120  # of line 1 without perfdata: what a text message carries
 LONG_LINES = 12
 LONG_BYTES = 4096
+FINDING_LINES = 2  # what it is and the evidence; the next step
 SHORT_NAME = 24  # the least that is left of a unit's name
-SHORT_NOTICE = 42  # 'no history: ', both ends of a path, and the reason
+SHORT_PATH = 12  # and of a path
 
 _UNPRINTABLE = dict.fromkeys([*range(0x20), 0x7F, ord("|")], "?")
 
@@ -49,43 +50,64 @@ def clean(text: str) -> str:
 def plain(spec: CheckSpec, answer: Answer, outcome: Outcome, thresholds: Mapping[str, Thresholds], verbose: int) -> str:
     """Line 1 with its perfdata, then the long output."""
     line, left_out = first_line(spec, answer, outcome)
-    long_lines = [clean(text) for text in (*left_out, *_long_output(answer, outcome, verbose))]
+    parts = [[clean(text) for text in part] for part in _long_output(answer, outcome, left_out, verbose)]
+    long_lines = [text for part in parts for text in part] if verbose else shorten(*parts)
     perfdata = " ".join(_perfdata(spec, answer.judged, thresholds))
-    lines = [f"{line} | {perfdata}" if perfdata else line, *(long_lines if verbose else shorten(long_lines))]
+    lines = [f"{line} | {perfdata}" if perfdata else line, *long_lines]
     return "\n".join(lines) + "\n"
 
 
 def first_line(spec: CheckSpec, answer: Answer, outcome: Outcome) -> tuple[str, list[str]]:
-    """At most 120 characters, and whole what had to be shortened for that: the numbers go first, the name last."""
+    """At most 120 characters, and whole what had to be shortened for that: the numbers go first, the name last.
+
+    One notice has what room there is: no number and no owner of an alarm is cut for it.
+    """
     judged, breaches = answer.judged, outcome.breaches
     summary = Phrase(judged.unknown) if outcome.state == UNKNOWN and judged.unknown else judged.summary
     phrase = breaches[0].phrase if breaches else summary
     more = f" (+{len(breaches) - 1} more)" if len(breaches) > 1 else ""
-    notices = [*answer.marks, *answer.notices]
     head = f"{spec.service} {STATES[outcome.state]} - "
+    marks = "".join(f" ({mark})" for mark in answer.marks)
 
     def line() -> str:
-        return clean(f"{head}{phrase}{more}{''.join(f' ({notice})' for notice in notices)}")
+        return clean(f"{head}{phrase}{more}{marks}")
 
-    def too_long() -> int:
-        return max(0, len(line()) - LINE_CHARACTERS)
+    def room() -> int:
+        return LINE_CHARACTERS - len(line())
 
-    whole, whole_notices = phrase, list(notices)
-    if too_long():
-        phrase = phrase._replace(detail="")
-    for place, notice in enumerate(notices):
-        notices[place] = _without_middle(notice, max(SHORT_NOTICE, len(notice) - too_long()))
-    if too_long():
-        phrase = phrase._replace(ahead="")
-    if too_long():
-        phrase = phrase._replace(who=_without_middle(phrase.who, max(SHORT_NAME, len(phrase.who) - too_long())))
-    if too_long():
+    whole = phrase
+    for part in ("detail", "ahead"):
+        if room() < 0:
+            phrase = phrase._replace(**{part: ""})
+    if room() < 0:
+        phrase = phrase._replace(who=_without_middle(phrase.who, max(SHORT_NAME, len(phrase.who) + room())))
+    if room() < 0:
         phrase = phrase._replace(who="")
-    if too_long():
-        phrase = phrase._replace(what=_without_middle(phrase.what, max(SHORT_NAME, len(phrase.what) - too_long())))
+    if room() < 0:
+        phrase = phrase._replace(what=_without_middle(phrase.what, max(SHORT_NAME, len(phrase.what) + room())))
+    notice = ""
+    for first in answer.notices[:1]:
+        if not breaches and len(first) + 3 > room():
+            phrase = phrase._replace(detail="")
+        notice = _noticed(first, room())
+        for part in ("detail", "ahead"):
+            if not notice:
+                phrase = phrase._replace(**{part: ""})
+                notice = _noticed(first, room())
     left_out = [] if phrase == whole else [str(whole)]
-    left_out += [now for now, then in zip(whole_notices, notices, strict=True) if now != then]
-    return line()[:LINE_CHARACTERS], left_out
+    left_out += [each for place, each in enumerate(answer.notices) if place or notice != f" ({each})"]
+    return f"{line()[:LINE_CHARACTERS]}{clean(notice)}", left_out
+
+
+def _noticed(notice: str, room: int) -> str:
+    """` (no history: PATH: REASON)`, as much of it as there is room for, without half a word."""
+    what, _, rest = notice.partition(": ")
+    path, _, reason = rest.rpartition(": ")
+    shortened = _without_middle(path, max(SHORT_PATH, room - len(f" ({what}: : {reason})")))
+    for said in (notice, f"{what}: {shortened}: {reason}" if path else notice, f"{what}: {reason}", what):
+        if len(said) + 3 <= room:
+            return f" ({said})"
+    return ""
 
 
 def _without_middle(text: str, length: int) -> str:
@@ -96,33 +118,44 @@ def _without_middle(text: str, length: int) -> str:
     return f"{text[: length - 3 - tail]}...{text[-tail:]}"
 
 
-def shorten(lines: Sequence[str]) -> list[str]:
-    """At most 12 lines and 4 KB, cut at a line's end."""
-    kept = size = 0
-    for line in lines:
-        size += len(line.encode("utf-8", "replace")) + 1
-        if size > LONG_BYTES - 32:  # room for the last line
-            break
-        kept += 1
-    if kept == len(lines) <= LONG_LINES:
-        return list(lines)
-    kept = min(kept, LONG_LINES - 1)
-    return [*lines[:kept], f"... {len(lines) - kept} more (-v)"]
+def shorten(heads: Sequence[str], details: Sequence[str], findings: Sequence[str]) -> list[str]:
+    """At most 12 lines and 4 KB, cut at a line's end: details first, then the lesser findings, and never the worst."""
+    worst, others = findings[:FINDING_LINES], findings[FINDING_LINES:]
+    parts = (worst, heads, others, details)
+    size = 0
+    kept = []
+    lines = LONG_LINES if sum(map(len, parts)) <= LONG_LINES else LONG_LINES - 1
+    for part in parts:
+        fitting = 0
+        for line in part[:lines]:
+            more = len(line.encode("utf-8", "replace")) + 1
+            if size + more > LONG_BYTES - 32:  # room for the last line
+                break
+            size, fitting = size + more, fitting + 1
+        if part is others:
+            fitting -= fitting % FINDING_LINES
+        kept.append(fitting)
+        lines -= fitting
+    left = sum(map(len, parts)) - sum(kept)
+    shown = [*heads[: kept[1]], *details[: kept[3]], *worst[: kept[0]], *others[: kept[2]]]
+    return [*shown, f"... {left} more (-v)"] if left else shown
 
 
-def _long_output(answer: Answer, outcome: Outcome, verbose: int) -> Iterable[str]:
-    for breach in outcome.breaches[1:]:
-        yield f"{STATES[breach.state]}: {breach.phrase}"
-    yield from answer.judged.details
+def _long_output(answer: Answer, outcome: Outcome, left_out: list[str], verbose: int) -> tuple[list[str], ...]:
+    """What line 1 has not, the lists that explain the numbers, and the findings, FINDING_LINES each."""
+    heads = [*left_out, *(f"{STATES[breach.state]}: {breach.phrase}" for breach in outcome.breaches[1:])]
+    findings = []
     for finding in outcome.findings:
         words = advice.render(finding)
-        yield f"{words.what}: {words.evidence}"
-        yield f"-> {words.next_step}"
+        findings += [f"{words.what}: {words.evidence}", f"-> {words.next_step}"]
     if verbose > 1 and answer.sample is not None:
         origin = answer.sample.origin
         age = "" if answer.age_seconds is None else f"{answer.age_seconds:.1f} s old, "
-        yield f"sample: {age}source {origin.source}, by {origin.method} in {origin.dump_seconds * 1000:.0f} ms"
-        yield from (f"not seen: {what}" for what in origin.unseen)
+        findings.append(
+            f"sample: {age}source {origin.source}, by {origin.method} in {origin.dump_seconds * 1000:.0f} ms"
+        )
+        findings += [f"not seen: {what}" for what in origin.unseen]
+    return heads, list(answer.judged.details), findings
 
 
 def _perfdata(spec: CheckSpec, judged: Judged, thresholds: Mapping[str, Thresholds]) -> Iterable[str]:

@@ -8,7 +8,7 @@ from argparse import Namespace
 
 import pytest
 
-from checks import check_tcp_connections, check_tcp_port_exhaustion, output, ranges
+from checks import check_tcp_connections, check_tcp_port_exhaustion, frame, output, ranges
 from checks.output import Answer
 from checks.spec import CheckSpec, Judged, Metric, Phrase
 from tcptide.config import Config
@@ -73,15 +73,20 @@ def test_notices_end_the_line() -> None:
         (
             Phrase("fine", " (detail)"),
             f"no history: {LONG_PATH}: Permission denied",
-            "fine (no history: /srv/monitoring/a...e/of/the/host/with/a/long/name/tcptide: Permission denied)",
+            "fine (detail, limit 1) (no history: /srv/monitori...with/a/long/name/tcptide: Permission denied)",
         ),
         (
             Phrase("a" * 40, " (detail)", " by app.service"),
             f"no history: {LONG_PATH}: Permission denied",
-            f"{'a' * 40} (no history: /...tcptide: Permission denied)",
+            f"{'a' * 40} (detail, limit 1) by app.service (no history)",
+        ),
+        (
+            Phrase("a" * 80, " (detail)", " by app.service"),
+            f"no history: {LONG_PATH}: Permission denied",
+            f"{'a' * 80} by app.service",
         ),
     ],
-    ids=["detail", "ahead", "who-shortened", "who", "what", "path-shortened", "path-and-who"],
+    ids=["detail", "ahead", "who-shortened", "who", "what", "path-shortened", "path", "notice"],
 )
 def test_line_is_cut_to_120_characters_and_said_whole_below(phrase: Phrase, notice: str, first: str) -> None:
     notices = [notice] if notice else []
@@ -90,13 +95,64 @@ def test_line_is_cut_to_120_characters_and_said_whole_below(phrase: Phrase, noti
     assert line == f"TCP_TIME_WAIT WARNING - {first}"
     assert len(line) <= 120
     whole = phrase._replace(detail=" (detail, limit 1)")
-    assert found[1] == str(whole)
+    assert str(whole) in (line.removeprefix("TCP_TIME_WAIT WARNING - ").partition(" (no history")[0], found[1])
     assert all(each in found for each in notices)
 
 
 def test_what_ends_a_line_or_begins_perfdata_is_replaced() -> None:
     phrase = Phrase("9 held by a|b\n\x7f\x1b[31mc")
     assert said("-w", "1", phrase=phrase)[0].startswith("TCP_TIME_WAIT WARNING - 9 held by a?b???[31mc (limit 1) | ")
+
+
+def test_one_notice_is_enough_for_the_line() -> None:
+    notices = ("no history: /x: busy", "not recorded: /y: was held for 1 s")
+    first, *rest = said("-w", "1", notices=notices)
+    assert text(first) == "TCP_TIME_WAIT WARNING - fine (limit 1) (no history: /x: busy)"
+    assert rest == ["not recorded: /y: was held for 1 s"]
+
+
+def test_what_cannot_be_read_and_recorded_for_one_reason_is_one_notice() -> None:
+    assert frame.unrecorded(("no history: /x: not a directory", "old"), "/x: Not a directory") == (
+        *("no history, not recorded: /x: Not a directory", "old"),
+    )
+    assert frame.unrecorded((), "/x: busy") == ("not recorded: /x: busy",)
+    damaged = "no history: /x: was damaged, kept as /x/damaged"
+    assert frame.unrecorded((damaged,), "/x: busy") == (damaged, "not recorded: /x: busy")
+
+
+def found(number: int, size: int = 9) -> list[Finding]:
+    return [Finding("bind", 1, f"10.0.0.{place}{'a' * size}", {"used_percent": 91.0}) for place in range(number)]
+
+
+def subjects(found: list[str]) -> list[str]:
+    return [line.split()[2][:8] for line in found if line.startswith("bind() to ")]
+
+
+def test_findings_outlast_the_lists_that_explain_the_number() -> None:
+    details = tuple(f"line {number}" for number in range(20))
+    judged = Judged(Phrase("fine"), {}, details=details, find=lambda severity: found(2))
+    cut = lines(SPEC, judged)[1:]
+    assert cut[:7] == list(details[:7])
+    assert subjects(cut) == ["10.0.0.0", "10.0.0.1"]
+    assert [line[:3] for line in cut[7:11]] == ["bin", "-> ", "bin", "-> "]
+    assert cut[11:] == ["... 13 more (-v)"]
+    whole = lines(SPEC, judged, "-v")[1:]
+    assert (whole[:20], len(whole)) == (list(details), 24)
+
+
+def test_of_too_many_findings_the_worst_are_left_whole() -> None:
+    judged = Judged(Phrase("fine"), {}, details=("line",), find=lambda severity: found(8))
+    cut = lines(SPEC, judged)[1:]
+    assert subjects(cut) == [f"10.0.0.{place}" for place in range(5)]
+    assert (len(cut), cut[-1]) == (12, "... 6 more (-v)")
+
+
+def test_long_names_cost_no_finding() -> None:
+    judged = Judged(Phrase("fine"), {}, details=("ü" * 1900,), find=lambda severity: found(3, 900))
+    cut = lines(SPEC, judged)[1:]
+    assert subjects(cut)[0] == "10.0.0.0"
+    assert cut[-1].endswith(" more (-v)")
+    assert len("\n".join(cut).encode()) <= 4096
 
 
 def test_long_output_is_twelve_lines_at_most() -> None:
@@ -151,8 +207,8 @@ def test_json_is_the_judgement() -> None:
         "check": "check_tcp_port_exhaustion",
         "state": "CRITICAL",
         "exit_code": 2,
-        "text": "TCP_PORT_EXHAUSTION CRITICAL - 92% of ports to 10.0.0.5:5432 used by app.service (SIMULATED)"
-        " (no history: /x: busy)",
+        "text": "TCP_PORT_EXHAUSTION CRITICAL - 92% of ports to 10.0.0.5:5432 used (25974/28231) by app.service"
+        " (SIMULATED) (no history)",
         "breaches": [
             {
                 "metric": "worst_destination",

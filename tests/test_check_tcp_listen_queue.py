@@ -127,3 +127,14 @@ def test_fallback_cannot_see_queues() -> None:
     assert first == "TCP_LISTEN_QUEUE UNKNOWN - accept queues cannot be seen by psutil | overflows_per_second=0;0;;0"
     first = said(SSH, method="psutil", per_second=OVERFLOWING)[0]
     assert text(first) == "TCP_LISTEN_QUEUE WARNING - accept queues overflow, 42 connections/s dropped (limit 0)"
+
+
+def test_many_listeners_leave_room_for_what_is_wrong() -> None:
+    many = [listener(0)._replace(port=8000 + number, queue=0) for number in range(13)]
+    found = said(listener(129), *many)
+    assert text(found[0]) == "TCP_LISTEN_QUEUE CRITICAL - :8080 accept queue 129/128 (100%), nginx.service"
+    assert len(found) == 13
+    assert found[1:3] == [":8080 129/128 (100%), nginx.service", ":8000 0/128 (0%), nginx.service"]
+    assert found[10].startswith("the accept queue of :8080 is full: new connections are dropped: 129 wait, backlog 128")
+    assert found[11].startswith("-> ss -ltnp 'sport = :8080' twice (reads only): ")
+    assert found[12] == "... 5 more (-v)"
