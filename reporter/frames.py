@@ -8,10 +8,13 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from tcptide.model import Point, Rollup, Verdict
+from tcptide.model import Point, Verdict
 from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import COUNTERS, NAMES
 from tcptide.trends import GAP_INTERVALS, MAX_SECONDS
+
+from . import quarters
+from .quarters import Quarters
 
 MOST_BLOCKS = 600  # a picture's width has room for about so many
 BLOCK_SECONDS = tuple(60 * minutes for minutes in (3, 5, 10, 15, 20, 30, 60, 120, 180, 360, 720, 1440))
@@ -93,12 +96,12 @@ def history(
     since: float,
     until: float,
     interval_seconds: float,
-    rollups: Sequence[tuple[Rollup, Rollup]] = (),
+    rollups: Quarters = quarters.NONE,
     verdicts: Mapping[int, Verdict] = MappingProxyType({}),
 ) -> History:
     """The table of the points, which come in the order in which they were stored.
 
-    rollups: mean and maximum of each quarter that has no points any more, all older than the points.
+    rollups: of each quarter that has no points any more, all older than the points.
     verdicts: on points, by their ids.
     """
     wall = np.array([point.wall_seconds for point in points])
@@ -119,14 +122,12 @@ def history(
     distances = np.sort(np.diff(values.index))
     usual = float(distances[(len(distances) - 1) // 2]) if len(distances) else 0.0
     spacing = max(interval_seconds, usual)
-    quarters = np.array([mean.quarter * QUARTER_SECONDS for mean, _ in rollups], dtype=float)
-    covered = np.array([mean.covered_seconds for mean, _ in rollups], dtype=float)
-    middles = pd.Index(quarters + QUARTER_SECONDS / 2, name="wall_seconds")
-    means, maxima = (_table([pair[which].values for pair in rollups]).set_index(middles) for which in (0, 1))
-    begins = np.concatenate([quarters, values.index])
-    ends = np.concatenate([quarters + QUARTER_SECONDS, values.index])
+    middles = pd.Index(rollups.begins + QUARTER_SECONDS / 2, name="wall_seconds")
+    means, maxima = (pd.DataFrame(table, middles, list(NAMES)) for table in (rollups.mean, rollups.highest))
+    begins = np.concatenate([rollups.begins, values.index])
+    ends = np.concatenate([rollups.begins + QUARTER_SECONDS, values.index])
     edges = zip([since, *ends], [*begins, until], strict=True)
-    counted = pd.concat([increments, means[counters].mul(covered, axis=0)])
+    counted = pd.concat([increments, means[counters].mul(rollups.covered_seconds, axis=0)])
     totals = counted.sum(min_count=1)
     rows = pd.concat([means, values]) if rollups else values
     return History(
@@ -136,7 +137,7 @@ def history(
         highest=pd.concat([maxima, values]) if rollups else values,
         begins=begins,
         ends=ends,
-        seconds=np.concatenate([covered, np.full(len(points), spacing)]),
+        seconds=np.concatenate([rollups.covered_seconds, np.full(len(points), spacing)]),
         increase={name: None if np.isnan(totals[name]) else float(totals[name]) for name in counters},
         never=tuple(name for name in NAMES if never[name] and means[name].isna().all()),
         spacing_seconds=spacing,

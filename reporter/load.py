@@ -10,15 +10,17 @@ from tcptide.codec import Top
 from tcptide.config import Config
 from tcptide.errors import ConfigError, NoDataError, StoreError
 from tcptide.far import own_addresses
-from tcptide.model import Destination, Event, Listener, Point, Rates, Rollup, Sample, Source, Verdict
+from tcptide.model import Destination, Event, Listener, Point, Rates, Sample, Source, Verdict
 from tcptide.outlook import Outlook
 from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import point_of
 from tcptide.store import SOURCE, Reader, StateError
 
+from . import quarters
 from .ahead import Ahead, ahead
 from .masking import shown_destination, shown_event
 from .period import Earlier, Period, earlier
+from .quarters import Quarters
 
 DEFAULT_SECONDS = 86400.0
 DEFAULT_SOURCE = "host"
@@ -34,7 +36,7 @@ class Loaded:
     until: float
     begins_late: bool  # it was asked for from an earlier time, from which nothing is stored
     points: list[Point]
-    rollups: list[tuple[Rollup, Rollup]]  # mean and maximum of the quarters before the first point
+    rollups: Quarters  # before the first point
     newest: Sample | None  # None: it is not of this period, or of another version
     rates: Rates  # of `newest`
     fullest_destination: Destination | None  # when the ports towards one were used most
@@ -45,7 +47,7 @@ class Loaded:
     ahead: tuple[Ahead, ...] = ()  # likewise
     calendar: Period | None = None  # where the period is one of the calendar
     earlier: Earlier | None = None  # what the period is compared with
-    earlier_rollups: Sequence[tuple[Rollup, Rollup]] = ()  # its means and maxima
+    earlier_rollups: Quarters = quarters.NONE  # of that
 
     @property
     def seconds(self) -> float:
@@ -114,7 +116,7 @@ def load(
         if last[-1].id is None and begin <= newest_wall < after:
             points.append(last[-1])
         older = reader.before(source.name, begin)
-        rollups: list[tuple[Rollup, Rollup]] = []
+        rollups = quarters.NONE
         if older is None:
             points, rollups = _with_rollups(reader, source.name, begin, end, points)
         if not points and not rollups:
@@ -126,14 +128,14 @@ def load(
         verdicts = reader.verdicts(source.name, begin, after)
         events = reader.events(source.name, begin, max(after, now) if until is None else after)
         found = outlook.current(reader.outlook(source.name), point_of(newest), trends.MAX_SECONDS) if newest else None
-        begins = [float(mean.quarter * QUARTER_SECONDS) for mean, _ in rollups]
+        begins = rollups.begins.tolist()
         first = min([*begins, *(point.wall_seconds for point in points)])
         if calendar or (since is not None and older is not None):
             first = begin
         if not calendar and not points and end - begins[-1] < 2 * QUARTER_SECONDS:
             end = begins[-1] + QUARTER_SECONDS  # of the last whole quarter
         compared = earlier(calendar, first, end, zone)
-        past = _means_and_maxima(reader, source.name, compared.since, compared.until)
+        past = quarters.read(reader, source.name, compared.since, compared.until)
     destination = destinations.destinations[0] if destinations and destinations.destinations else None
     listener = listeners.listeners[0] if listeners and listeners.listeners else None
     own = own_addresses(latest) if latest else set()
@@ -165,24 +167,18 @@ def _limits(settings: Config) -> dict[str, float]:
 
 def _with_rollups(
     reader: Reader, source: str, begin: float, end: float, points: list[Point]
-) -> tuple[list[Point], list[tuple[Rollup, Rollup]]]:
+) -> tuple[list[Point], Quarters]:
     """The points, and the rollups of the period's whole quarters before them, if there are any.
 
     Then the quarter of the first point, most of whose points are gone, is a rollup too.
     """
-    first = points[0].wall_seconds if points else math.nextafter(end - QUARTER_SECONDS, math.inf)
-    rollups = _means_and_maxima(reader, source, begin, first)
-    if not points or not rollups or (last := rollups[-1][0].quarter) < trends.quarter_of(first):
+    first = points[0].wall_seconds if points else quarters.last_before(end)
+    rollups = quarters.read(reader, source, begin, first)
+    if not points or not rollups or (last := trends.quarter_of(rollups.begins[-1])) < trends.quarter_of(first):
         return points, rollups
     if len(rollups) == 1:  # nothing is gone
-        return points, []
+        return points, quarters.NONE
     return [point for point in points if trends.quarter_of(point.wall_seconds) > last], rollups
-
-
-def _means_and_maxima(reader: Reader, source: str, begin: float, end: float) -> list[tuple[Rollup, Rollup]]:
-    """Of the quarters that begin in the time."""
-    means, maxima = (reader.rollups(source, statistic, begin, end) for statistic in ("mean", "max"))
-    return list(zip(means, maxima, strict=True))
 
 
 def _source(directory: str, sources: Sequence[Source], name: str | None) -> Source:
@@ -198,9 +194,7 @@ def _source(directory: str, sources: Sequence[Source], name: str | None) -> Sour
     raise ConfigError(f"--source: {directory} has none named {name or DEFAULT_SOURCE!r}, only {known}")
 
 
-def _at_peak(
-    reader: Reader, source: str, points: Sequence[Point], rollups: Sequence[tuple[Rollup, Rollup]], series: str
-) -> Top | None:
+def _at_peak(reader: Reader, source: str, points: Sequence[Point], rollups: Quarters, series: str) -> Top | None:
     """The top lists of the row in which a series was highest.
 
     None where that is a rollup, which has none, or where an older version wrote them differently.
@@ -208,7 +202,7 @@ def _at_peak(
     if not points:
         return None
     peak = max(points, key=lambda point: point.values[series] or 0.0)
-    if any((highest.values[series] or 0.0) > (peak.values[series] or 0.0) for _, highest in rollups):
+    if rollups.most(series) > (peak.values[series] or 0.0):
         return None
     wall = peak.wall_seconds
     try:

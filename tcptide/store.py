@@ -208,6 +208,25 @@ class Reader(AbstractContextManager["Reader"]):
             for quarter, samples, covered, *values in rows
         ]
 
+    def means_and_maxima(
+        self, source: str, since_wall: float, until_wall: float, rows: int
+    ) -> Iterator[list[tuple[float | None, ...]]]:
+        """(quarter, covered seconds, means, maxima) of the quarters that begin in the time, so many rows at once.
+
+        Means and maxima are in the order of NAMES; for long times, whose rollups would be many objects.
+        """
+        numbers = (f"{table}.{name}" for table in "mx" for name in NAMES)
+        query = (
+            f"SELECT m.quarter, m.covered_seconds, {', '.join(numbers)} FROM rollup m JOIN rollup x"
+            f" ON x.source_id = m.source_id AND x.statistic = 'max' AND x.quarter = m.quarter WHERE m.{SOURCE}"
+            " AND m.statistic = 'mean' AND m.quarter >= ? AND m.quarter < ? ORDER BY m.quarter"
+        )
+        since, until = since_wall / schema.QUARTER_SECONDS, until_wall / schema.QUARTER_SECONDS
+        with errors(self.directory):
+            cursor = self._connection.execute(query, (source, since, until))
+            while found := cursor.fetchmany(rows):
+                yield found
+
     def events(self, source: str, since_wall: float, until_wall: float) -> list[Event]:
         """The recorded changes of state, in the order they were stored."""
         query = (

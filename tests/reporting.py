@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from reporter import page
+from reporter import page, quarters
 from reporter.limits import Limits, Thresholds
 from reporter.load import Loaded
 from reporter.page import Page
@@ -74,7 +74,7 @@ def built(
         until=rows[-1].wall_seconds,
         begins_late=False,
         points=rows,
-        rollups=[],
+        rollups=quarters.NONE,
         newest=every[-1] if in_period else None,
         rates=rates() if len(rows) > 1 else no_rates(),
         fullest_destination=peak.ports.worst[0] if peak.ports else None,

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from reporter import compare, frames, page, period, words
+from reporter import compare, frames, page, period, quarters, words
 from reporter.limits import Limits
 from reporter.load import Loaded
 from reporter.page import Page
+from reporter.quarters import Quarters
 from tcptide.model import Rollup, Source
 from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import COUNTERS, NAMES
@@ -63,7 +64,7 @@ def test_other_periods_are_compared_with_the_same_weekdays(
     assert found.words == f"the same time {weeks} before"
 
 
-def rolled(since: float, until: float, total: float, skipped: Iterable[int] = ()) -> list[tuple[Rollup, Rollup]]:
+def rolled(since: float, until: float, total: float, skipped: Iterable[int] = ()) -> Quarters:
     """Mean and maximum of quarters: `total` connections and one more each quarter, ten opens a second."""
     every = range(int(since // QUARTER_SECONDS), int(until // QUARTER_SECONDS))
     left_out = {every[number] for number in skipped}
@@ -76,7 +77,7 @@ def rolled(since: float, until: float, total: float, skipped: Iterable[int] = ()
         if quarter not in left_out:
             mean, most = (Rollup(name, quarter, 15, 900.0, values) for name in ("mean", "max"))
             pairs.append((mean, most))
-    return pairs
+    return quarters.of(pairs)
 
 
 def before(label: str, now: str = "2026-12-31") -> compare.Before:
@@ -137,7 +138,7 @@ def test_gap_of_the_earlier_week_stays_a_gap() -> None:
     assert np.flatnonzero(moved.isna()).tolist() == [100, 101, 102, 103]
 
 
-def week(total: float, past: list[tuple[Rollup, Rollup]], skipped: Iterable[int] = ()) -> Page:
+def week(total: float, past: Quarters, skipped: Iterable[int] = ()) -> Page:
     one = period.calendar("2026-W47", ZoneInfo("UTC"), at("2026-12-31"))
     loaded = Loaded(
         source=Source("host", "web1", False),
@@ -182,16 +183,17 @@ def test_key_figures_carry_their_change(before_utc: tuple[float, float]) -> None
 @pytest.mark.parametrize(
     ("stored", "skipped", "line"),
     [
-        ((), (), "Not compared: nothing is stored of the week before."),
-        ((0, 96), (), "Not compared with the week before: samples cover 24 of 168 hours then."),
-        ((0, 672), range(96, 672), "Not compared with the week before: samples cover 24 of 168 hours of this period."),
+        ((0, 672), (), "Not compared: nothing is stored of the week before."),
+        ((96, 672), (), "Not compared with the week before: samples cover 24 of 168 hours then."),
+        ((0, 0), range(96, 672), "Not compared with the week before: samples cover 24 of 168 hours of this period."),
     ],
     ids=["missing", "barely-covered", "this-one-barely-covered"],
 )
 def test_comparison_that_would_mislead_is_none(
     before_utc: tuple[float, float], stored: tuple[int, ...], skipped: Iterable[int], line: str
 ) -> None:
-    past = rolled(*before_utc, total=800)[slice(*stored)] if stored else []
+    since, until = before_utc
+    past = rolled(since, until, 800, range(*stored))
     made = week(1000, past, skipped)
     assert made.compared == line
     assert set(changes(made).values()) == {""}
@@ -199,7 +201,7 @@ def test_comparison_that_would_mislead_is_none(
 
 
 def test_period_without_anything_to_compare_with_says_nothing(before_utc: tuple[float, float]) -> None:
-    none = replace(week(1000, []), compared="")
+    none = replace(week(1000, quarters.NONE), compared="")
     assert "compared" not in page.render(none)
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from reporter import frames, times, words
+from reporter import frames, quarters, times, words
 from reporter.figures import column
 from reporter.frames import Restart, Stretch
 from tcptide import trends
@@ -91,7 +91,7 @@ def with_rollups() -> frames.History:
     rolled = [trends.roll_up(int(WALL // 900) + quarter, points([*busy, *calm])) for quarter in (0, 2)]
     rows = points(minute(number, states=states(ESTABLISHED=15)) for number in range(45, 60))
     pairs = [(mean, highest) for _, mean, highest, _ in rolled]
-    return frames.history(rows, WALL, WALL + 59 * MINUTE, MINUTE, pairs)
+    return frames.history(rows, WALL, WALL + 59 * MINUTE, MINUTE, quarters.of(pairs))
 
 
 def test_rollups_are_rows_before_the_points() -> None:
