@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tcptide import findings, trends
 from tcptide.clock import SYSTEM
 from tcptide.config import Config, Retention
 from tcptide.model import STATES, Sample
@@ -16,6 +17,7 @@ from tcptide.series import COUNTERS, SERIES, point_of
 from tcptide.simulate import samples, simulate
 from tcptide.simulation.events import wanted
 from tcptide.simulation.host import DAY_SECONDS, INCIDENTS, Host, Incident, place
+from tcptide.simulation.profile import LIMITS, Profile
 from tcptide.simulation.roles import ROLES, profile
 from tcptide.store import Reader
 
@@ -107,6 +109,37 @@ def test_a_destination_comes_near_its_last_port_and_not_beyond() -> None:
     worst = max((sample.ports.worst[0] for sample in of if sample.ports), key=lambda one: one.ports_used)
     assert f"{worst.remote}:{worst.remote_port}" == subject
     assert 95 < worst.utilisation_percent <= 100
+    assert worst.time_wait == worst.ports_used - 40  # but for the pool
+
+
+def test_what_fills_a_destination_is_told_as_what_it_is() -> None:
+    begins, ends = MONDAY + 10 * HOUR, MONDAY + 14 * HOUR
+    of = history(13 * HOUR, Incident("port-exhaustion", begins, ends, INCIDENTS["port-exhaustion"][2]))
+    found = [one.code for one in findings.find(of[-1], trends.rates(point_of(of[-1]), [point_of(of[-10])]), ("ports",))]
+    assert "destination_time_wait" in found
+    assert "destination_range" not in found
+
+
+def test_time_wait_ends_at_its_limit_and_the_rest_is_counted() -> None:
+    surge = Incident("port-exhaustion", MONDAY + HOUR, MONDAY + 2 * HOUR, INCIDENTS["port-exhaustion"][2])
+    limited = Profile(limits=LIMITS._replace(tcp_max_tw_buckets=4096))
+    of = list(samples(Host(1, MONDAY - DAY_SECONDS, (surge,), limited), MONDAY, MONDAY + 3 * HOUR, 60))
+    highest = max(of, key=lambda sample: value(sample, "time_wait"))
+    assert value(highest, "time_wait") == 4096
+    assert highest.ports
+    assert sum(one.time_wait for one in highest.ports.worst) <= 4096
+    assert value(of[50], "time_wait_overflows") == 0
+    without_limit = value(history(3 * HOUR, surge)[-1], "time_wait_created")
+    assert value(of[-1], "time_wait_created") + value(of[-1], "time_wait_overflows") == without_limit
+    assert value(of[-1], "time_wait_overflows") > 500_000
+
+
+def test_pool_closes_what_its_servers_have_closed() -> None:
+    pool = Profile(dawdling=20, evicted_seconds=900.0)
+    of = list(samples(Host(1, MONDAY - DAY_SECONDS, (), pool), MONDAY, MONDAY + 6 * HOUR, 60))  # a night
+    ages = [one.oldest_seconds for sample in of[30:] for one in sample.lingering]
+    assert len(ages) > 300
+    assert 840 < max(ages) < 970
 
 
 def test_what_a_leak_leaves_grows_old() -> None:

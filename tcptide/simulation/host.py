@@ -137,7 +137,8 @@ class Host:
         profile = self._profile
         passive = self._drawn(flow.incoming * seconds)
         active = self._drawn(sum(flow.outgoing.values()) * seconds)
-        created = self._drawn(flow.time_wait * seconds)
+        closed = self._drawn(flow.time_wait * seconds)
+        created = min(closed, int((profile.limits.tcp_max_tw_buckets or closed) * seconds / TIME_WAIT_SECONDS))
         sent = 14 * passive + 9 * active
         syn_again, reset = self._drawn(0.0008 * passive), self._drawn(profile.resets * passive)
         dropped = self._drawn(25 * seconds) if "accept-queue" in going else 0
@@ -162,7 +163,7 @@ class Host:
                 "TcpExt.TCPSynRetrans": syn_again,
                 "TcpExt.TCPOrigDataSent": sent // 2,
                 "TcpExt.TW": created,
-                "TcpExt.TCPTimeWaitOverflow": 0,
+                "TcpExt.TCPTimeWaitOverflow": closed - created,
                 "TcpExt.ListenOverflows": dropped,
                 "TcpExt.ListenDrops": dropped,
                 "TcpExt.SyncookiesSent": cookies,
@@ -222,13 +223,16 @@ class Host:
         return self._lasting
 
     def _dawdling(self, wall: float, flow: Flow) -> int:
-        """What a client's pool has left in CLOSE_WAIT: the less it is used the more, the newest are used first."""
+        """What a client's pool has left in CLOSE_WAIT: the less it is used the more, the newest are used first.
+
+        It closes the others when they have been idle for too long, and the servers close more of those that are left.
+        """
         profile = self._profile
         if not profile.dawdling:
             return 0
         used = min(1.0, flow.incoming / profile.visitors_per_second)
         left = round(profile.dawdling * (1 - used))
-        del self._left[left:]
+        self._left = [since for since in self._left if wall - since < profile.evicted_seconds][:left]
         self._left += [wall - self._random.uniform(0, 60) for _ in range(left - len(self._left))]
         return len(self._left)
 

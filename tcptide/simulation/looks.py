@@ -27,10 +27,11 @@ def ports(profile: Profile, outgoing: Mapping[Upstream, float], time_wait_create
     for upstream, opened in outgoing.items():
         waiting = round(time_wait * opened / time_wait_created) if time_wait_created else 0
         reusable = waiting * 59 // 60 if profile.limits.tcp_tw_reuse == 1 else 0
-        used = min(upstream.pooled + waiting - reusable, capacity)
+        waiting = min(waiting, capacity - upstream.pooled + reusable)
+        used = upstream.pooled + waiting - reusable
         percent = 100 * used / capacity
         client = profile.owners[1][1]
-        worst.append(Destination(LOCAL, upstream.address, upstream.port, used, reusable, percent, client))
+        worst.append(Destination(LOCAL, upstream.address, upstream.port, used, reusable, percent, client, waiting))
     worst.sort(key=lambda destination: -destination.ports_used)
     taken = min(100.0, 100 * (1 + sum(destination.ports_used for destination in worst)) / profile.size)
     return Ports(profile.size, capacity, 1, tuple(worst), ((LOCAL, taken),))

@@ -127,7 +127,8 @@ class Profile(NamedTuple):
     resets: float = 0.012  # of the visitors
     lost: float = 0.0012  # of the segments
     uneven: float = 0.0  # how much losses and failures come from few peers at a time: connections a peer has
-    dawdling: int = 0  # idle connections in a client's pool, which it closes only when it needs them again
+    dawdling: int = 0  # idle connections in a client's pool that the server has closed
+    evicted_seconds: float = 1800.0  # after which the pool closes them, if it has not needed them before
     bursts: tuple[Burst, ...] = ()
     restarts_a_week: float = 0.0
     reboots_a_week: float = 0.0

@@ -34,6 +34,7 @@ def profile(role: str | None, seed: int) -> Profile:
         lost=_between(generator, 0.0002, 0.01),
         uneven=_between(generator, 1, 20),
         resets=_between(generator, 0.001, 0.05),
+        evicted_seconds=_between(generator, 60, 7200),
     )
 
 
@@ -285,4 +286,4 @@ def _limits(visitors: float) -> Limits:
     """Busier machines have more memory, and the kernel sizes its tables by it."""
     if visitors > 100:
         return LIMITS._replace(tcp_max_tw_buckets=262_144, nf_conntrack_max=1_048_576)
-    return LIMITS._replace(tcp_max_tw_buckets=16_384, nf_conntrack_max=65_536) if visitors < 20 else LIMITS
+    return LIMITS._replace(tcp_max_tw_buckets=32_768, nf_conntrack_max=65_536) if visitors < 20 else LIMITS
