@@ -9,15 +9,13 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from checks.options import COMMON
 from checks.spec import CheckSpec
-from tcptide.store import Reader
-from tests.worlds import run
 
 from .test_layers import TREE
 from .test_packaging import SCRIPTS
@@ -97,27 +95,3 @@ def test_icinga_command_takes_the_options_of(name: str, icinga_objects: dict[tup
 def test_icinga_makes_the_services_of_the_readme(icinga_objects: dict[tuple[str, str], dict[str, Any]]) -> None:
     commands = {properties["check_command"] for (kind, _), properties in icinga_objects.items() if kind == "Service"}
     assert commands == {name.removeprefix("check_") for name in CHECKS}
-
-
-def cron_lines() -> list[str]:
-    with open(f"{TREE}/contrib/cron/tcptide", encoding="ascii") as file:
-        text = file.read()
-    assert text.endswith("\n"), "cron ignores a line without an end"
-    return [line for line in text.splitlines() if not line.startswith("#")]
-
-
-def test_cron_file_runs_a_sample_each_minute() -> None:
-    (line,) = cron_lines()
-    assert line.startswith("* * * * * nagios /opt/tcptide/bin/tcptide sample ")
-    assert "%" not in line, "cron makes a line's end of it"
-
-
-@pytest.mark.root
-def test_cron_line_stores_a_sample_as_its_user(script: Callable[[str], str], agents_state_dir: str) -> None:
-    command = cron_lines()[0].split(maxsplit=6)[6].replace("/opt/tcptide/bin/tcptide", script("tcptide"))
-    environment = {"PATH": "/usr/bin:/bin", "SHELL": "/bin/sh", "TCPTIDE_STATE_DIR": agents_state_dir}
-    done = run(["/bin/sh", "-c", command], user="nobody", environ=environment)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    with Reader(agents_state_dir) as reader:
-        (source,) = reader.sources()
-        assert reader.latest(source.name) is not None

@@ -286,16 +286,17 @@ def start(
     user: str | None = None,
     groups: Sequence[int] = (),
     environ: Mapping[str, str] | None = None,
+    becomes_others: bool = False,
 ) -> subprocess.Popen[str]:
-    """The same, without waiting for it."""
+    """The same, without waiting for it. becomes_others: it starts programs as other users itself."""
     entry = pwd.getpwnam(user) if user else None
-    closed = _closed_to_others([TREE, sys.prefix, sys.base_prefix]) if entry else {}
+    closed = _closed_to_others([TREE, sys.prefix, sys.base_prefix]) if entry or becomes_others else {}
     death = signal.SIGKILL
 
     def become() -> None:
+        if closed:
+            _open_to_others(closed)
         if entry:
-            if closed:
-                _open_to_others(closed)
             os.setgroups(groups)
             gid = entry.pw_gid
             os.setresgid(gid, gid, gid)
