@@ -33,7 +33,7 @@ def shown_event(event: Event, shown: Privacy, own: Collection[str]) -> Event:
     kept = _TO if shown.remote_addresses == "outbound" else ()
 
     def masked(found: re.Match[str]) -> str:
-        outbound = bool(kept) and found.string[: found.start()].endswith(kept)
+        outbound = bool(kept) and found.string[: found.start()].removesuffix("[").endswith(kept)
         return found[0] if outbound else _masked(found[0], own, mask)
 
     name, message = (_ADDRESS.sub(masked, text) for text in (event.name, event.message))

@@ -39,6 +39,7 @@ class Tab:
 
     def __init__(self, browser: Browser, path: str) -> None:
         self.did: list[str] = []
+        self._path = path
         self._url = f"file://{path}"
         self._context = browser.new_context(viewport={"width": WIDTHS[0], "height": HEIGHT})
         self.page: Page = self._context.new_page()
@@ -76,10 +77,17 @@ class Tab:
         """The sources of the pictures that are shown now."""
         return list(self.page.evaluate("[...document.images].map(image => image.currentSrc)"))
 
-    def barriers(self) -> list[str]:
-        """What axe-core says against it as it is shown now, and what it can't judge for itself."""
+    def screenshot(self, name: str) -> None:
+        """Leave a picture of the whole page beside it, for people to look at."""
+        self.page.screenshot(full_page=True, path=self._path.replace(".html", f"-{name}.png"))
+
+    def barriers(self, rules: list[str] | None = None) -> list[str]:
+        """What axe-core says against it as it is shown now, and what it can't judge for itself; rules: tags of them."""
+        options: dict[str, Any] = {"resultTypes": ["violations", "incomplete"]}
+        if rules:
+            options["runOnly"] = rules
         self.page.evaluate(AXE_SCRIPT)
-        found: dict[str, Any] = self.page.evaluate("axe.run({resultTypes: ['violations', 'incomplete']})")
+        found: dict[str, Any] = self.page.evaluate("options => axe.run(options)", options)
         return [
             f"{kind}: {rule['id']}: {node['html'][:200]}"
             for kind in ("violations", "incomplete")

@@ -38,7 +38,7 @@
       pieces.push({ parent, left: each.left, right: each.right, top: each.top + middle, bottom: each.bottom - middle });
     }
     for (const word of node.data.matchAll(/\S+/g)) {
-      if (word[0].length > LONGEST_WORD) continue;
+      if (word[0].length > LONGEST_WORD || /[\/-]/.test(word[0])) continue;
       range.setStart(node, word.index);
       range.setEnd(node, word.index + word[0].length);
       const tops = new Set([...range.getClientRects()].filter((each) => each.width > 0).map((each) => Math.round(each.top)));

@@ -58,11 +58,11 @@ def lines(found: list[str]) -> str:
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
-def test_page_is_legible(tab: Open, folder: str, name: str, width: int, theme: str) -> None:
+def test_page_is_legible(tab: Open, name: str, width: int, theme: str) -> None:
     page = tab(name)
     page.show(width, theme)
     if name in LOOKED_AT:
-        page.page.screenshot(full_page=True, path=f"{folder}/{name}-{width}-{theme}.png")
+        page.screenshot(f"{width}-{theme}")
     assert lines(page.faults()) == ""
 
 
