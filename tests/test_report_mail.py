@@ -1,0 +1,214 @@
+"""`tcptide-report --email` as a process: through the host's sendmail into a mailbox, and through an SMTP server."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+
+import pytest
+
+from reporter.message import MAX_BYTES, MAX_HTML_BYTES
+from tcptide import ledger
+
+from . import postfix, smtp
+from .reporting import minute, stored
+from .smtp import PASSWORD
+from .test_report_html import Outline
+from .test_report_message import flat, part, tree
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+MAIL = """\
+[mail]
+to = ["ops@example.org", "J\u00fcrgen M\u00fcller <jm@example.org>"]
+bcc = "boss@example.org"
+envelope_sender = "tcptide@example.org"
+"""
+WEEK = ("--period", "2025-W48", "--timezone", "UTC")
+
+
+@pytest.fixture
+def run(script: Callable[[str], str], tmp_path: str) -> Run:
+    """Runs it in an empty directory `reports`, with that [mail]."""
+    os.mkdir(f"{tmp_path}/reports")
+
+    def report(*arguments: str, mail: str = MAIL, **environ: str) -> subprocess.CompletedProcess[str]:
+        with open(f"{tmp_path}/tcptide.toml", "w", encoding="utf-8") as file:
+            file.write(mail)
+        return subprocess.run(
+            [script("tcptide-report"), "--config", f"{tmp_path}/tcptide.toml", *arguments],
+            check=False,
+            cwd=f"{tmp_path}/reports",
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return report
+
+
+@pytest.fixture(scope="module")
+def mailbox() -> Iterator[tuple[str, dict[str, str]]]:
+    """A folder with a mailbox, and the environment in which /usr/sbin/sendmail delivers there."""
+    if not os.path.exists("/usr/sbin/postfix"):
+        pytest.skip("needs Postfix: apt install postfix")
+    folder = tempfile.mkdtemp(prefix="tcptide-postfix-", dir="/tmp")
+    os.chmod(folder, 0o755)
+    with postfix.running(folder) as environ:
+        yield folder, environ
+    shutil.rmtree(folder)
+
+
+@pytest.mark.root
+def test_week_arrives_in_the_mailbox_once(
+    run: Run, fortnight: str, mailbox: tuple[str, dict[str, str]], tmp_path: str
+) -> None:
+    folder, environ = mailbox
+    done = run("--state-dir", fortnight, *WEEK, "--email", **environ)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    names = ["tcptide-report-simulated-2025-W48.eml", "tcptide-report-simulated-2025-W48.html"]
+    assert sorted(os.listdir(f"{tmp_path}/reports")) == names
+    assert stat.S_IMODE(os.stat(f"{tmp_path}/reports/{names[0]}").st_mode) == 0o640
+
+    mails = postfix.delivered(folder, 3)
+    assert sorted(str(mail["X-Original-To"]) for mail in mails) == [
+        "boss@example.org",
+        "jm@example.org",
+        "ops@example.org",
+    ]
+    assert {str(mail["Return-Path"]) for mail in mails} == {"<tcptide@example.org>"}
+    with open(f"{tmp_path}/reports/{names[0]}", "rb") as file:
+        content = file.read()
+    kept = message_from_bytes(content, policy=default)
+    assert isinstance(kept, EmailMessage)
+    assert "boss@" not in content.decode()
+    for mail in mails:
+        assert tree(mail) == tree(kept)
+        assert mail["Message-ID"] == kept["Message-ID"]
+        assert [part(mail, kind) for kind in ("plain", "html")] == [part(kept, kind) for kind in ("plain", "html")]
+        check_pictures(mail)
+    check_size(content)
+    check_incidents(kept)
+    check_privacy(kept)
+
+    again = run("--state-dir", fortnight, *WEEK, "--email", **environ)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    (row,) = ledger.reports(fortnight, "host")
+    assert (row.label, row.mailed_seconds is not None, row.failure) == ("2025-W48", True, None)
+    assert len(postfix.delivered(folder, 3)) == 3
+
+
+def check_pictures(mail: EmailMessage) -> None:
+    pictures = {
+        f"cid:{each['Content-ID'][1:-1]}": each for each in mail.walk() if each.get_content_type() == "image/png"
+    }
+    shown = [each["src"] for each in Outline(part(mail, "html")).all("img")]
+    assert shown == list(pictures) and len(shown) > 5
+    for each in pictures.values():
+        assert each.get_content().startswith(b"\x89PNG\r\n\x1a\n") and each.get_content().endswith(b"IEND\xaeB`\x82")
+
+
+def check_size(content: bytes) -> None:
+    mail = message_from_bytes(content, policy=default)
+    assert isinstance(mail, EmailMessage)
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert (len(html.as_bytes()) < MAX_HTML_BYTES, len(content) < MAX_BYTES) == (True, True)
+
+
+def check_incidents(mail: EmailMessage) -> None:
+    """Each is in the text and in the HTML, in the same words."""
+    html, text = flat(" ".join(Outline(part(mail, "html")).text)), flat(part(mail, "plain"))
+    assert mail["Subject"].startswith("SIMULATED: tcptide simulated 2025-W48: CRITICAL - ")
+    for said in (
+        "Few ports were left towards 192.0.2.50:5432",
+        "Accept queues overflowed",
+        "SYN queue was full",
+        "slow leak",
+        "Sun 30 Nov 2025 01:59 UTC to Sun 30 Nov 2025 06:00 UTC",
+    ):
+        assert (flat(said) in html, flat(said) in text) == (True, True), said
+
+
+def check_privacy(mail: EmailMessage) -> None:
+    """Clients are networks in the text, the HTML and what the pictures say; destinations are whole."""
+    for kind in ("plain", "html"):
+        assert re.findall(r"198\.51\.100\.(?!0/24)[0-9]+|203\.0\.113\.(?!0/24)[0-9]+", part(mail, kind)) == []
+        assert "192.0.2.50:5432" in part(mail, kind)
+
+
+def test_what_the_server_refuses_for_now_is_kept_and_sent_by_the_next_run(
+    run: Run, tmp_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(number) for number in range(61)])
+    with smtp.serving(smtp.certificates(str(tmp_path_factory.mktemp("ca")))) as (behaviour, mail):
+        server = f"""{MAIL}
+            via = "smtp"
+            smtp_host = "localhost"
+            smtp_port = {mail.smtp_port}
+            smtp_user = "{mail.smtp_user}"
+            smtp_ca_file = "{mail.smtp_ca_file}"
+            retry_seconds = 0
+        """
+        behaviour.data = ["451 4.3.0 Later"]
+        day = ("--state-dir", directory, "--period", "2025-11-18", "--timezone", "UTC", "--email")
+        done = run(*day, mail=server, TCPTIDE_SMTP_PASSWORD=PASSWORD)
+        path = f"{tmp_path}/reports/tcptide-report-web1-2025-11-18.eml"
+        line = f"mail of 2025-11-18: not sent: localhost:{mail.smtp_port}: 451 4.3.0 Later"
+        kept = f"kept as {path}, the next run with --email sends it"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"tcptide-report: {line}; {kept}\n")
+        with open(path, "rb") as file:
+            content = file.read()
+        done = run("-v", *day, "--mail-when", "attention", mail=server, TCPTIDE_SMTP_PASSWORD=PASSWORD)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[-1] == f"the report of 2025-11-18 is mailed: {path}"
+        everybody = ["ops@example.org", "jm@example.org", "boss@example.org"]
+        assert behaviour.got == [("tcptide@example.org", everybody, content)]
+        done = run("-v", "--state-dir", directory, "--send", path, mail=server, TCPTIDE_SMTP_PASSWORD=PASSWORD)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "the report of 2025-11-18 was mailed before; --resend sends it again\n"
+
+
+def test_report_that_is_not_mailed_is_in_the_ledger_too(run: Run, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
+    assert run("--state-dir", directory).returncode == 0
+    (row,) = ledger.reports(directory, "host")
+    assert (row.label, row.path, row.mail) == (
+        "20251118T0000Z-20251118T0002Z",
+        f"{tmp_path}/reports/tcptide-report.html",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mail", "line"),
+    [
+        pytest.param(("--email",), "", "--email: needs the section [mail] in {config}", id="no-section"),
+        pytest.param(("--send", "x.eml"), "", "--send: needs the section [mail] in {config}", id="send-no-section"),
+        pytest.param(
+            ("--format", "eml"), "", "--format: eml: needs the section [mail] in {config}", id="eml-no-section"
+        ),
+        pytest.param(("--resend",), MAIL, "--resend: needs --email or --send", id="resend-alone"),
+        pytest.param(("--mail-when", "always"), MAIL, "--mail-when: needs --email", id="when-alone"),
+        pytest.param(
+            ("--email",),
+            "[mail]\nto = 'ops@example.org'\n",
+            "{config}: mail.envelope_sender: is missing: mail that can't be delivered comes back to it",
+            id="no-sender",
+        ),
+        pytest.param(("--send", "{config}"), MAIL, "{config} is no mail of tcptide-report", id="send-no-mail"),
+    ],
+)
+def test_what_cannot_be_mailed_is_said_in_one_line(
+    run: Run, tmp_path: str, arguments: tuple[str, ...], mail: str, line: str
+) -> None:
+    config = f"{tmp_path}/tcptide.toml"
+    done = run("--state-dir", f"{tmp_path}/none", *(each.format(config=config) for each in arguments), mail=mail)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"tcptide-report: {line.format(config=config)}\n")
+    assert os.listdir(f"{tmp_path}/reports") == []
