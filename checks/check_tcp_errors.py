@@ -6,7 +6,7 @@ from functools import partial
 from typing import NoReturn
 
 from tcptide import advice, levels, trends, usage
-from tcptide.model import Look, Point, Rates
+from tcptide.model import Look, Point, Rates, Sample
 from tcptide.outlook import Outlook
 from tcptide.text import number, percent
 from tcptide.usage import Share
@@ -68,11 +68,9 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
         },
         phrases={
             "failed_open_percent": Phrase(f"{percent(_percent(failed))} of opens failed{_counts(failed, rates)}"),
-            "retransmit_percent": Phrase(
-                f"{percent(_percent(again))} of segments retransmitted{_counts(again, rates)}"
-            ),
+            "retransmit_percent": _again(sample, again, rates),
             "resets_per_second": Phrase(f"{number(resets)} resets/s"),
-            "listen_overflows_per_second": Phrase(f"accept queues overflow, {number(overflows)} connections/s dropped"),
+            "listen_overflows_per_second": _overflowing(overflows),
             "syncookies_per_second": Phrase(f"a SYN queue is full, {number(cookies)} SYN cookies/s"),
             "orphan_usage": Phrase(f"{percent(_percent(orphans))} of the allowed orphaned sockets"),
             "memory_usage": Phrase(f"TCP memory {percent(_percent(memory))} used"),
@@ -93,6 +91,23 @@ def _percent(share: Share | None) -> float | None:
 
 def _counts(share: Share | None, rates: Rates) -> str:
     return f", {share.part * rates.seconds:.0f} of {share.whole * rates.seconds:.0f}" if share else ""
+
+
+def _overflowing(overflows: float | None) -> Phrase:
+    return Phrase(f"accept queues overflow, {number(overflows)} connections/s dropped")
+
+
+def _again(sample: Sample, again: Share | None, rates: Rates) -> Phrase:
+    """SYNs that are sent again are no loss on the way: what keeps them from being answered is the news."""
+    share = percent(_percent(again))
+    if not usage.mostly_syns(rates):
+        return Phrase(f"{share} of segments retransmitted{_counts(again, rates)}")
+    syns, overflows = f", {share} of segments are SYNs sent again", rates.per_second.get("listen_overflows")
+    if overflows:
+        return _overflowing(overflows)._replace(detail=syns)
+    for flood in advice.find(sample, rates, ("syn_flood",)):
+        return Phrase(advice.render(flood).what, syns)
+    return Phrase(f"{share} of segments are SYNs sent again{_counts(again, rates)}")
 
 
 def _summary(failed: Share | None, again: Share | None, rates: Rates) -> Phrase:

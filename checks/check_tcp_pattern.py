@@ -1,13 +1,15 @@
 """What the number of connections is doing: leaks, floods, outages, lasting changes, and what they run into."""
 
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NoReturn
 
 from tcptide import outlook as history
 from tcptide import saying
+from tcptide.findings import Severity, of_limit
 from tcptide.history_findings import of_outlook
-from tcptide.model import ALARM_PATTERNS, Forecast, Look, Point, Rates
+from tcptide.model import ALARM_PATTERNS, Finding, Forecast, Look, Point, Rates
 from tcptide.outlook import REACH_SECONDS, Outlook, masked_resource
 
 from . import spec
@@ -95,10 +97,13 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
             "deviation": None if total is None or expected is None else total - expected,
             "exhaustion_seconds": spec.seconds(soonest),
         },
-        phrases=dict.fromkeys(("severity", "exhaustion_seconds"), phrase)
-        | dict.fromkeys(("total", "expected", "deviation"), number),
+        phrases={
+            "severity": phrase,
+            "exhaustion_seconds": spec.exhaustion(soonest, look.shown),
+            **dict.fromkeys(("total", "expected", "deviation"), number),
+        },
         details=(_sentence(soonest, look.shown),),
-        find=lambda severity: of_outlook(outlook, look.sample, look.shown),
+        find=partial(_find, outlook, look, soonest),
     )
 
 
@@ -106,6 +111,13 @@ def _severity(outlook: Outlook, level: int, alerts: Sequence[Sequence[tuple[str,
     """1 for a pattern, and what the worst state that it is worth adds to that; `level`: of a leak's limit."""
     asked = (state for each in alerts for name, state in each if name == outlook.verdict.pattern)
     return 1 + max(level, *asked, OK)
+
+
+def _find(outlook: Outlook, look: Look, soonest: Forecast | None, severity: Severity) -> Iterator[Finding]:
+    """What the history says; and of a limit that is nearer than asked for."""
+    yield from of_outlook(outlook, look.sample, look.shown)
+    if soonest and soonest.seconds is not None and severity("tcp_pattern", "exhaustion_seconds", soonest.seconds):
+        yield of_limit(soonest, look.sample, look.shown)
 
 
 def _sentence(soonest: Forecast | None, shown: Callable[[str], str]) -> str:

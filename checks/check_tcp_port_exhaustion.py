@@ -59,7 +59,7 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
             "worst_destination_ports": fullest._replace(what=f"{used} ports to {name} used", detail=""),
             "capacity": Phrase(f"connect() can use {ports.capacity} ports towards one destination"),
             "barred_ports": Phrase(f"{ports.barred} ephemeral ports barred by listeners and bind()"),
-            "exhaustion_seconds": fullest,
+            "exhaustion_seconds": spec.exhaustion(forecast, look.shown, fullest.who),
         },
         maxima={"worst_destination_ports": ports.capacity, "capacity": ports.size, "barred_ports": ports.size},
         details=(*_lists(ports, look.shown), saying.sentence(forecast)),

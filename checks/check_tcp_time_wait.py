@@ -52,6 +52,7 @@ def judge(look: Look, rates: Rates, point: Point, outlook: Outlook | None, optio
             "time_wait": Phrase(f"{time_wait} TIME_WAIT"),
             "created_per_second": Phrase(f"{number(created)} TIME_WAIT/s created"),
             "overflows_per_second": Phrase(f"{number(overflows)} TIME_WAIT/s cut short by the limit"),
+            "exhaustion_seconds": spec.exhaustion(forecast),
         },
         maxima={"time_wait": limit},
         details=(saying.sentence(forecast),),

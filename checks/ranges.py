@@ -16,6 +16,7 @@ from .spec import CheckSpec, Judged, Metric, Phrase
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)  # the exit codes
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+LESS_IS_WORSE = ("exhaustion_seconds",)  # of all others a finding is about too much
 RANGE_CHARACTERS = 40  # int() refuses thousands of digits
 
 
@@ -146,7 +147,9 @@ def _findings(
     """What is wrong by the thresholds in force: as severe as the worst breach that it explains, else a note."""
 
     def severity(check: str, label: str, value: float) -> int:
-        return thresholds[label].excess(value) if check == spec.key else levels.severity(check, label, value)
+        if check != spec.key:
+            return levels.severity(check, label, value)
+        return thresholds[label].state(value) if label in LESS_IS_WORSE else thresholds[label].excess(value)
 
     def explained(finding: Finding) -> int:
         places = (place for place, breach in enumerate(breaches) if breach.metric.label in EXPLAINS[finding.code])
@@ -163,6 +166,8 @@ def _with_limit(detail: str, value: float, threshold: Any, unit: str) -> str:
     if threshold.invert:
         inside = written(threshold)[1:]
         limit = f"not allowed {inside if ':' in inside else f'0:{inside}'}"
+    elif unit == "s" and value < threshold.start:
+        limit = f"limit {say(threshold.start)}"
     elif threshold.start != 0 or value < 0:
         limit = f"allowed {threshold}"
     elif say(value) == say(threshold.end):

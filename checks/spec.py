@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from tcptide import levels
 from tcptide.findings import Severity
 from tcptide.model import Finding, Forecast
-from tcptide.saying import time_left
+from tcptide.outlook import masked_resource
+from tcptide.saying import limit, time_left
 
 
 class Metric(NamedTuple):
@@ -91,6 +92,13 @@ class Judged(NamedTuple):
 def seconds(forecast: Forecast | None) -> int | None:
     """The forecast as a value: whole seconds, as it is no more exact than that."""
     return None if forecast is None or forecast.seconds is None else round(forecast.seconds)
+
+
+def exhaustion(forecast: Forecast | None, shown: Callable[[str], str] = str, who: str = "") -> Phrase:
+    """How a breach of exhaustion_seconds is said: `TIME_WAIT table full in 8-20 min`."""
+    if forecast is None or forecast.seconds is None:
+        return Phrase("")
+    return Phrase(f"{limit(masked_resource(forecast.resource, shown))} {time_left(forecast)}", who=who)
 
 
 def ahead(forecast: Forecast) -> str:

@@ -24,7 +24,7 @@ from .quarters import Quarters
 
 DEFAULT_SECONDS = 86400.0
 DEFAULT_SOURCE = "host"
-RATE_POINTS = 20  # enough for one that is 30 to 900 s older
+RATE_POINTS = int(trends.MAX_SECONDS) + 2  # a row a second, and there is one that is 30 to 900 s older
 
 
 @dataclass(frozen=True)

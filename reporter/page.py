@@ -140,6 +140,8 @@ def _findings(loaded: Loaded, newest: Sample, limits: Limits) -> list[Finding]:
     forecasts = ahead.told(loaded.ahead, newest)
     found = findings.find(newest, loaded.rates, severity=limits.severity, forecasts=forecasts)
     by_history = of_outlook(loaded.outlook, newest) if loaded.outlook else ()
+    known = {finding.code for finding in found}  # a SYN flood may be seen both ways: rates say more of it
+    by_history = tuple(finding for finding in by_history if finding.code not in known)
     return sorted([*found, *by_history], key=lambda finding: -finding.severity)
 
 

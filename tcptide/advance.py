@@ -2,17 +2,17 @@
 
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from tcptide import codec, outlook, privacy, saying
 from tcptide.config import Config
 from tcptide.errors import StoreError, TcptideError
-from tcptide.findings import TOPICS, find
+from tcptide.findings import of_limit
 from tcptide.history_findings import of_outlook
 from tcptide.lookout import VERSION, Change, Lookout
-from tcptide.model import Finding, Forecast, Point, Rates, Sample, Verdict
+from tcptide.model import Point, Sample, Verdict
 from tcptide.observation import Observation, observe
 from tcptide.outlook import Outlook
 from tcptide.statefiles import StateError
@@ -22,7 +22,6 @@ from tcptide.writer import Writer
 #: How many rows are judged again when there is no state to go on from: a day and an hour at a row a minute.
 REPLAYED_ROWS = 1500
 
-_NO_RATES = Rates(0.0, {}, "first")
 _NO_TOP = codec.Top((), (), (), (), (), (), ())
 
 
@@ -102,7 +101,7 @@ class Judging:
         else:
             kind, name = "forecast", outlook.masked_resource(ahead.resource, write)
             before, now = ahead.seconds is None, ahead.seconds is not None
-            finding, message = _of_limit(ahead, sample, write), saying.reach(ahead._replace(resource=name))
+            finding, message = of_limit(ahead, sample, write), saying.reach(ahead._replace(resource=name))
         code, data = (finding.code, json.dumps(finding._asdict())) if finding else (None, None)
         self._writer.add_event(source_id, row.wall_seconds, name, kind, int(before), int(now), code, message, data)
 
@@ -134,13 +133,6 @@ def _observed(row: Point, top: str, config: Config) -> Observation:
         return observe(row, codec.top_from_json(top), limits)
     except StoreError:  # damaged: what the row's numbers say is still worth having
         return observe(row, _NO_TOP, limits)
-
-
-def _of_limit(ahead: Forecast, sample: Sample, write: Callable[[str], str]) -> Finding | None:
-    """What there is to be said of a limit that comes into reach."""
-    topic = ahead.resource if ahead.resource in TOPICS else "ports"
-    found = find(sample, _NO_RATES, (topic,), lambda check, metric, value: 1, (ahead,), write)
-    return next((finding for finding in found if "full_in" in finding.values), None)
 
 
 def _checksum(state: str) -> str:

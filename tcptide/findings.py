@@ -38,6 +38,13 @@ class Facts(NamedTuple):
         ahead = self.forecasts.get(resource)
         return None if ahead is None or ahead.low is None else within(ahead.low, ahead.high)
 
+    def too_soon(self, check: str, resource: str) -> int:
+        """How bad it is that a resource is used up when it is forecast to be."""
+        ahead = self.forecasts.get(resource)
+        return (
+            0 if ahead is None or ahead.seconds is None else self.severity(check, "exhaustion_seconds", ahead.seconds)
+        )
+
 
 def find(
     sample: Sample,
@@ -57,6 +64,15 @@ def find(
     return tuple(sorted(found, key=lambda finding: -finding.severity))
 
 
+def of_limit(ahead: Forecast, sample: Sample, shown: Callable[[str], str] = str) -> Finding:
+    """What there is to be said of a limit that will be reached."""
+    topic = ahead.resource if ahead.resource in TOPICS else "ports"
+    found = find(sample, Rates(0.0, {}, "first"), (topic,), lambda check, metric, value: 1, (ahead,), shown)
+    about = (finding for finding in found if "full_in" in finding.values)
+    full_in = None if ahead.low is None else within(ahead.low, ahead.high)
+    return next(about, Finding("growth", 1, HOST, known(full_in=full_in)))
+
+
 def known(**values: float | str | None) -> Values:
     """The values of a finding; what isn't known is left out."""
     return {name: value for name, value in values.items() if value is not None}
@@ -68,6 +84,7 @@ def _ports(facts: Facts) -> Iterator[Finding]:
         return
     for destination in ports.worst[:SUBJECTS]:
         level = severity("tcp_port_exhaustion", "worst_destination", destination.utilisation_percent)
+        level = max(level, facts.too_soon("tcp_port_exhaustion", ports_resource(destination)))
         if level or destination.utilisation_percent > levels.KNEE_PERCENT:
             yield _destination(destination, level, ports, facts)
     level = severity("tcp_port_exhaustion", "barred_ports", ports.barred)
@@ -76,7 +93,8 @@ def _ports(facts: Facts) -> Iterator[Finding]:
         yield Finding("barred", level or (1 if ports.capacity else 2), HOST, values)
     for address, used_percent in (ports.bind or ())[:1]:
         if level := severity("tcp_port_exhaustion", "worst_bind", used_percent):
-            values = known(used_percent=used_percent, size=ports.size, barred=ports.barred)
+            source = f"'src [{address}]'" if ":" in address else f"'src {address}'"
+            values = known(used_percent=used_percent, size=ports.size, barred=ports.barred, filter=source)
             yield Finding("bind", level, address, values)
 
 
@@ -119,6 +137,7 @@ def _time_wait(facts: Facts) -> Iterator[Finding]:
     if used is None:
         return
     level = facts.severity("tcp_time_wait", "bucket_usage", used.percent)
+    level = max(level, facts.too_soon("tcp_time_wait", "time_wait"))
     if level or overflows:
         values = known(
             created_per_second=per_second.get("time_wait_created"),
@@ -192,9 +211,13 @@ def _errors(facts: Facts) -> Iterator[Finding]:
             sent_per_second=again.whole,
             syn_per_second=rates.per_second.get("syn_retransmits"),
             data_percent=data.percent if data else None,
+            syn_sent=usage.in_state(sample, "SYN_SENT"),
+            syn_recv=usage.in_state(sample, "SYN_RECV"),
         )
-        if level:
+        if level and not usage.mostly_syns(rates):
             yield Finding("retransmits", level, HOST, values)
+        elif level and not rates.per_second.get("listen_overflows") and not any(_syn_flood(facts)):  # these explain it
+            yield Finding("syn_retransmits", level, HOST, values)
 
 
 def _conntrack(facts: Facts) -> Iterator[Finding]:
@@ -248,31 +271,34 @@ TOPICS: Mapping[str, Callable[[Facts], Iterator[Finding]]] = {
     "host_limits": _host_limits,
 }
 
+_OVERFLOWS = ("overflows_per_second", "listen_overflows_per_second", "retransmit_percent")  # SYNs are sent again then
+
 #: The metrics of checks that a finding explains, by its code.
 EXPLAINS: Mapping[str, tuple[str, ...]] = {
-    "destination_range": ("worst_destination",),
-    "destination_time_wait": ("worst_destination",),
-    "destination_leak": ("worst_destination",),
+    "destination_range": ("worst_destination", "exhaustion_seconds"),
+    "destination_time_wait": ("worst_destination", "exhaustion_seconds"),
+    "destination_leak": ("worst_destination", "exhaustion_seconds"),
     "destination_knee": (),
     "barred": ("worst_destination", "barred_ports"),
     "bind": ("worst_bind",),
-    "time_wait_limit": ("bucket_usage", "overflows_per_second"),
-    "accept_queue_full": ("worst_listener", "overflows_per_second", "listen_overflows_per_second"),
-    "accept_queue_filling": ("worst_listener", "overflows_per_second", "listen_overflows_per_second"),
-    "listen_overflows": ("overflows_per_second", "listen_overflows_per_second"),
+    "time_wait_limit": ("bucket_usage", "overflows_per_second", "exhaustion_seconds"),
+    "accept_queue_full": ("worst_listener", *_OVERFLOWS),
+    "accept_queue_filling": ("worst_listener", *_OVERFLOWS),
+    "listen_overflows": _OVERFLOWS,
     "failed_opens": ("failed_open_percent",),
     "retransmits": ("retransmit_percent",),
-    "conntrack_limit": ("conntrack_usage",),
+    "syn_retransmits": ("retransmit_percent",),
+    "conntrack_limit": ("conntrack_usage", "exhaustion_seconds"),
     "orphan_limit": ("orphan_usage",),
     "memory_limit": ("memory_usage",),
     "memory_pressure": ("memory_usage",),
-    "syn_flood": ("syncookies_per_second", "syn_recv"),
+    "syn_flood": ("syncookies_per_second", "syn_recv", "retransmit_percent", "severity", "total"),
     "sampling_stopped": ("sample_age_seconds",),
     "report_unsent": ("unsent_reports", "mail_age_seconds"),
     "report_overdue": ("report_age_seconds", "mail_age_seconds"),
     "leak_close_wait": ("severity", "close_wait"),
     "leak_established": ("severity", "established"),
-    "growth": ("severity", "total"),
+    "growth": ("severity", "total", "exhaustion_seconds"),
     "flood": ("severity", "total"),
     "outage": ("severity", "total"),
     "level_shift": ("severity", "total"),

@@ -9,6 +9,7 @@ from tcptide.model import Finding, Leak, Sample
 from tcptide.outlook import Outlook
 from tcptide.quality import Degradation
 from tcptide.text import endpoint, network
+from tcptide.usage import in_state
 
 #: Of what is more than expected, the least that must come from one address or network for it to be named.
 SHARE = 0.5
@@ -27,6 +28,8 @@ def of_outlook(outlook: Outlook, sample: Sample, shown: Callable[[str], str] = s
     leaks = tuple(map(of_leak, outlook.leaks))
     if outlook.verdict.pattern == "slow_leak" and not leaks:
         return tuple(_of_growth(outlook))
+    if outlook.syn_flood:
+        return _of_half_open(outlook, sample), *leaks
     code = _CODES.get(outlook.verdict.pattern)
     return leaks if code is None else (Finding(code, 1, HOST, _risen(outlook, sample, shown)), *leaks)
 
@@ -71,6 +74,17 @@ def _of_growth(outlook: Outlook) -> Iterator[Finding]:
         yield Finding("leak_established", 1, verdict.holder, values)
     else:
         yield Finding("growth", 1, HOST, values)
+
+
+def _of_half_open(outlook: Outlook, sample: Sample) -> Finding:
+    """A SYN flood that was seen as it began, whether or not SYN cookies are sent yet."""
+    port = outlook.local_port
+    listener = next((one for one in sample.listeners if one.port == port), None)
+    values = _common(outlook) | known(
+        syn_recv=in_state(sample, "SYN_RECV") or round(outlook.change or 0.0),
+        backlog=listener.backlog if listener else None,
+    )
+    return Finding("syn_flood", 1, f":{port}" if port else HOST, values)
 
 
 def _common(outlook: Outlook) -> Values:

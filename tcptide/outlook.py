@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tcptide import levels
 from tcptide.errors import StoreError
 from tcptide.model import ALARM_PATTERNS, Destination, Forecast, Leak, Point, Verdict
 from tcptide.text import endpoint
@@ -58,6 +59,12 @@ class Outlook(NamedTuple):
     trends: "tuple[Trend, ...]"  # destinations as full as they were, fullest first
     leaks: tuple[Leak, ...]
     pressing: tuple[Pressing, ...] = ()
+
+    @property
+    def syn_flood(self) -> bool:
+        """Whether the pattern is one of connections that stay half-open, many of them."""
+        risen = self.verdict.pattern in ("rapid_increase", "level_shift")
+        return risen and self.verdict.grew == "SYN_RECV" and (self.change or 0.0) >= levels.MINIMUM_HALF_OPEN
 
     @property
     def alarm(self) -> bool:

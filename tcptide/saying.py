@@ -16,7 +16,8 @@ def pattern(outlook: Outlook) -> str:
     grew = outlook.change if outlook.per_hour is None else outlook.per_hour
     if not verdict.grew or grew is None:
         return f"{verdict.pattern}{since}"
-    return f"{verdict.pattern}{since}: {verdict.grew} {grew:+.0f}{'' if outlook.per_hour is None else '/h'}"
+    flood = ", as in a SYN flood" if outlook.syn_flood else ""
+    return f"{verdict.pattern}{since}: {verdict.grew} {grew:+.0f}{'' if outlook.per_hour is None else '/h'}{flood}"
 
 
 def whose(outlook: Outlook) -> str:

@@ -77,6 +77,12 @@ def retransmits(rates: Rates) -> Share | None:
     return share(rates.per_second.get("retrans_segs"), rates.per_second.get("out_segs"))
 
 
+def mostly_syns(rates: Rates) -> bool:
+    """Whether what is sent again are SYNs and answers to them, for the most part: then no path loses data."""
+    again, syn = rates.per_second.get("retrans_segs"), rates.per_second.get("syn_retransmits")
+    return again is not None and syn is not None and 2 * syn > again
+
+
 def retransmitted_data(rates: Rates) -> Share | None:
     """The same of segments with data, without SYNs."""
     again, syn = rates.per_second.get("retrans_segs"), rates.per_second.get("syn_retransmits")

@@ -110,7 +110,7 @@ WORDS: Mapping[str, Words] = {
         (
             "have the program set IP_BIND_ADDRESS_NO_PORT before bind() (side effect: its port is known only after "
             "connect())",
-            "ss -tanp 'src {subject}' lists who holds the ports",
+            "ss -tanp {filter} (reads only) lists who holds the ports",
         ),
     ),
     "time_wait_limit": Words(
@@ -172,6 +172,20 @@ WORDS: Mapping[str, Words] = {
             "path, if not this host's link: ip -s link (reads only)",
         ),
     ),
+    "syn_retransmits": Words(
+        "{again_percent} of the segments were SYNs, or answers to them, that were sent again",
+        (
+            "{again_per_second}/s of {sent_per_second}/s",
+            "{syn_sent} wait in SYN_SENT",
+            "{syn_recv} in SYN_RECV",
+            "{data_percent} of the segments with data",
+        ),
+        (
+            "ss -tnp state syn-sent (reads only) lists who gets no answer from whom: a service that is down, or a "
+            "firewall that drops what it should refuse",
+            "ss -tn state syn-recv (reads only) lists whom this host's answers do not reach",
+        ),
+    ),
     "conntrack_limit": Words(
         "conntrack is {used_percent} full: at 100% the kernel drops new connections",
         ("{count} of {limit} (net.netfilter.nf_conntrack_max)", _FULL_IN),
@@ -208,7 +222,13 @@ WORDS: Mapping[str, Words] = {
     ),
     "syn_flood": Words(
         "signs of a SYN flood at {subject}: {syn_recv} half-open connections",
-        ("{cookies_per_second} SYN cookies/s", "{dropped_per_second} SYNs/s dropped", "backlog {backlog}"),
+        (
+            "{cookies_per_second} SYN cookies/s",
+            "{dropped_per_second} SYNs/s dropped",
+            "backlog {backlog}",
+            _SEEN,
+            "for {for_seconds}",
+        ),
         (
             "ss -tn state syn-recv (reads only) lists where they come from: what is no client can be blocked before "
             "this host, SYN cookies serve the others",
@@ -238,7 +258,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "growth": Words(
         "connections become ever more, beyond what traffic explains",
-        (_SEEN, "for {for_seconds}", _PER_HOUR, "mostly {state} ({change})", "most of it by {owner}"),
+        (_SEEN, "for {for_seconds}", _PER_HOUR, "mostly {state} ({change})", "most of it by {owner}", _FULL_IN),
         ("check_tcp_connections -v (reads only) lists states, units and ports: the one that grows names the program",),
     ),
     "flood": Words(

@@ -76,7 +76,7 @@ def built(
         points=rows,
         rollups=quarters.NONE,
         newest=every[-1] if in_period else None,
-        rates=rates() if len(rows) > 1 else no_rates(),
+        rates=judged.pop("rates", rates() if len(rows) > 1 else no_rates()),
         fullest_destination=peak.ports.worst[0] if peak.ports else None,
         fullest_listener=every[-1].listeners[0] if every[-1].listeners else None,
         **judged,

@@ -8,7 +8,7 @@ import pytest
 from checks.check_tcp_errors import SPEC, judge
 from tcptide.model import Rates
 from tests.judging import lines, text
-from tests.samples import COUNTS, look, no_rates, point, rates
+from tests.samples import COUNTS, listener, look, no_rates, point, rates, states
 
 
 def traffic(failed: float, retransmitted: float = 4.0, **others: float) -> Rates:
@@ -121,3 +121,47 @@ def test_a_limit_that_is_near_is_found_without_a_state() -> None:
         "sockets without a process are at 91% of their limit: above it the kernel resets them: 60000 of 65536"
         " (net.ipv4.tcp_max_orphans)"
     )
+
+
+SYNS = {"retrans_segs": 20.0, "syn_retransmits": 19.0, "out_segs": 100.0}
+
+
+def test_syns_that_nobody_answers_are_no_loss_on_the_way() -> None:
+    first, *rest = said(rates(**SYNS))
+    assert text(first) == "TCP_ERRORS CRITICAL - 20% of segments are SYNs sent again, 1200 of 6000 (limit 10%)"
+    assert rest[-2:] == [
+        "20% of the segments were SYNs, or answers to them, that were sent again: 20/s of 100/s; 3 wait in SYN_SENT; 2"
+        " in SYN_RECV",
+        "-> ss -tnp state syn-sent (reads only) lists who gets no answer from whom: a service that is down, or a"
+        " firewall that drops what it should refuse; ss -tn state syn-recv (reads only) lists whom this host's answers"
+        " do not reach",
+    ]
+
+
+def test_an_accept_queue_that_overflows_is_what_keeps_syns_from_being_answered() -> None:
+    first, *rest = said(rates(**SYNS, listen_overflows=42.0), listeners=(listener(129),))
+    assert text(first) == (
+        "TCP_ERRORS CRITICAL - accept queues overflow, 42 connections/s dropped, 20% of segments are SYNs sent again"
+        " (+1 more)"
+    )
+    steps = [line for line in rest if line.startswith("-> ")]
+    assert len(steps) == 1
+    assert steps[0].startswith("-> ss -ltnp 'sport = :8080' twice (reads only)")
+
+
+def test_a_syn_flood_is_what_keeps_syns_from_being_answered() -> None:
+    flooded = {"states": states(SYN_RECV=512), "local_ports": ((8080, 900), (22, 4))}
+    first, *rest = said(rates(**SYNS, syncookies_sent=350.0), **flooded)
+    assert text(first) == (
+        "TCP_ERRORS CRITICAL - signs of a SYN flood at :8080: 512 half-open connections, 20% of segments are SYNs sent"
+        " again"
+    )
+    steps = [line for line in rest if line.startswith("-> ")]
+    assert len(steps) == 1
+    assert steps[0].startswith("-> ss -tn state syn-recv (reads only) lists where they come from")
+
+
+def test_data_that_is_sent_again_is_loss_whatever_the_syns_do() -> None:
+    first, *rest = said(rates(**{**SYNS, "syn_retransmits": 9.0}))
+    assert text(first) == "TCP_ERRORS CRITICAL - 20% of segments retransmitted, 1200 of 6000 (limit 10%)"
+    assert rest[-1].startswith("-> ss -tin state established (reads only)")

@@ -12,7 +12,7 @@ from tcptide.model import Leak
 from tcptide.outlook import Outlook, Pressing, ports_resource
 from tcptide.privacy import mask
 from tests.judging import chosen, lines, text, utc
-from tests.samples import DATABASE, look, no_rates, outlook, point, states, trend
+from tests.samples import DATABASE, destination, look, no_rates, outlook, point, states, trend
 
 PORTS = ports_resource(DATABASE)
 SURVIVED = Leak("unit", "app.service", "CLOSE_WAIT", 200, 7200.0, 120.0, 1_759_992_800.0)
@@ -60,7 +60,7 @@ def said(history: Outlook | None, *arguments: str, **changes: Any) -> list[str]:
             id="ok-leak-without-a-limit",
         ),
         pytest.param(
-            "OK - rapid_increase since 06:53: SYN_RECV +4300 (1204 connections, expected 900) by nginx.service on :443",
+            "OK - rapid_increase since 06:53: SYN_RECV +4300, as in a SYN flood by nginx.service on :443",
             outlook("rapid_increase", grew="SYN_RECV", change=4300.0, holder="nginx.service", local_port=443),
             (),
             id="ok-flood-not-asked-for",
@@ -226,6 +226,57 @@ def test_perfdata_and_long_output() -> None:
         " systemctl restart app.service frees them until they are as many again (side effect: its other connections end"
         " too); lasting cure: the program must close() when read() returns 0",
     ]
+
+
+def test_a_syn_flood_is_called_so_and_advised_on() -> None:
+    history = outlook("rapid_increase", grew="SYN_RECV", change=510.0, local_port=8080)
+    first, *rest = said(history, states=states(SYN_RECV=512))
+    assert text(first) == (
+        "TCP_PATTERN OK - rapid_increase since 06:53: SYN_RECV +510, as in a SYN flood (1714 connections, expected 900)"
+        " on :8080"
+    )
+    assert rest[1:] == [
+        "signs of a SYN flood at :8080: 512 half-open connections: backlog 128; 1204 connections, 900 expected; for 2"
+        " h",
+        "-> ss -tn state syn-recv (reads only) lists where they come from: what is no client can be blocked before this"
+        " host, SYN cookies serve the others",
+    ]
+
+
+@pytest.mark.parametrize("grew", ["ESTABLISHED", "SYN_SENT"])
+def test_no_other_flood_is_a_syn_flood(grew: str) -> None:
+    assert "SYN flood" not in "".join(said(outlook("rapid_increase", grew=grew, change=510.0, local_port=8080)))
+    few = outlook("rapid_increase", grew="SYN_RECV", change=63.0, local_port=8080)
+    assert "SYN flood" not in "".join(said(few))
+
+
+@pytest.mark.parametrize(
+    ("resource", "used", "name", "finding"),
+    [
+        (
+            "connections",
+            1204,
+            "connection limit reached",
+            "connections become ever more, beyond what traffic explains: ",
+        ),
+        ("conntrack", 200_000, "conntrack table full", "conntrack is 76% full: at 100% the kernel drops new "),
+        (PORTS, 20_000, "ports to 10.0.0.5:5432 full", "70% of the ports from 10.0.0.1 to 10.0.0.5:5432 are used: "),
+    ],
+    ids=["connections", "conntrack", "ports"],
+)
+def test_a_limit_that_is_nearer_than_asked_for_is_named_with_what_to_do(
+    resource: str, used: int, name: str, finding: str
+) -> None:
+    history = outlook("normal", trend(resource, used, 8 * used))
+    changes = {"nf_conntrack_count": 200_000, "worst": (destination(20_000),)}
+    limit = ("--limit", "1500")
+    first, *rest = said(history, "-c", "exhaustion_seconds=1800:", *limit, **changes)
+    assert text(first).startswith(f"TCP_PATTERN CRITICAL - {name} in ")
+    assert text(first).endswith(" (limit 30 min)")
+    found = [place for place, line in enumerate(rest) if line.startswith(finding)]
+    assert found
+    assert rest[found[0] + 1].startswith("-> ")
+    assert not any(line.startswith("-> ") for line in said(history, *limit, **changes))
 
 
 def test_too_little_history_leaves_out_what_is_not_known() -> None:

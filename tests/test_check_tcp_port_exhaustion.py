@@ -146,7 +146,7 @@ def test_long_output() -> None:
         "bind() to 10.0.0.1 without a port finds 93% of the ports taken: 28232 ports in the range, 1 barred by"
         " listeners and explicit bind(); at 100% bind() fails with EADDRINUSE, whatever the destination",
         "-> have the program set IP_BIND_ADDRESS_NO_PORT before bind() (side effect: its port is known only after"
-        " connect()); ss -tanp 'src 10.0.0.1' lists who holds the ports",
+        " connect()); ss -tanp 'src 10.0.0.1' (reads only) lists who holds the ports",
     ]
 
 
@@ -160,6 +160,14 @@ def test_limit_that_is_dropped_drops_its_advice() -> None:
 
 def test_sample_without_ports_has_no_perfdata() -> None:
     assert said(ports=None, method="psutil") == ["TCP_PORT_EXHAUSTION UNKNOWN - ports in use cannot be seen by psutil"]
+
+
+def test_less_time_than_asked_for_is_said_with_its_limit_and_what_to_do() -> None:
+    first, *rest = said("-c", "exhaustion_seconds=1800:", "-c", "worst_destination=", history=FILLING, **full(25974))
+    assert text(first) == (
+        "TCP_PORT_EXHAUSTION CRITICAL - ports to 10.0.0.5:5432 full in 8-20 min (limit 30 min) by app.service (+1 more)"
+    )
+    assert "92% of the ports from 10.0.0.1 to 10.0.0.5:5432 are used: 25974 of 28231; " in "".join(rest)
 
 
 @pytest.mark.parametrize(

@@ -108,3 +108,11 @@ def test_long_output_names_a_safe_step() -> None:
         "-> sysctl -w net.ipv4.tcp_max_tw_buckets=131072 (side effect: up to 20 MB more kernel memory); lasting cure:"
         " keep-alive, so that this side closes fewer connections",
     ]
+
+
+def test_less_time_than_asked_for_is_said_with_its_limit_and_what_to_do() -> None:
+    first, *rest = said("-c", "exhaustion_seconds=10800:", history=FILLING, states=states(TIME_WAIT=50_000))
+    assert text(first) == "TCP_TIME_WAIT CRITICAL - TIME_WAIT table full in 2-3 h (limit 3 h)"
+    assert rest[1].startswith("TIME_WAIT fills 76% of its limit: 50000 of 65536; 12/s created; 0/s cut short; ")
+    assert rest[2].startswith("-> sysctl -w net.ipv4.tcp_max_tw_buckets=131072 (side effect: ")
+    assert len(said(history=FILLING, states=states(TIME_WAIT=50_000))) == 2

@@ -32,7 +32,7 @@ def in_utc() -> Iterator[None]:
             id="slow-leak",
         ),
         pytest.param(
-            "rapid_increase since 06:53: SYN_RECV +4300",
+            "rapid_increase since 06:53: SYN_RECV +4300, as in a SYN flood",
             outlook("rapid_increase", grew="SYN_RECV", change=4300.2),
             id="rapid-increase",
         ),

@@ -86,6 +86,10 @@ def test_duration(seconds: float, expected: str) -> None:
         (10, 90, "10-90 s"),
         (1190, 1210, "20 min"),
         (0, 300, "0-5 min"),
+        (0.4, 300, "0-5 min"),
+        (50, 300, "50 s to 5 min"),
+        (7100, 200_000, "118 min to 2 days"),
+        (90_000, 200_000, "1-2 days"),
     ],
 )
 def test_interval(low: float, high: float, expected: str) -> None:
