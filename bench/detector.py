@@ -39,8 +39,11 @@ class Judge:
             if not 0 <= t - self._made < _FORECAST_SECONDS or self._leaking != (leak is not None):
                 self._forecast = forecast(self._tracker.trend("connections"), "connections", self._limit, t)
                 self._made, self._leaking = t, leak is not None
-            for name, seconds in zip(("ttl", "lo", "hi"), self._forecast[1:4], strict=True):
-                answer[name] = None if seconds is None else max(0.0, seconds - (t - self._made))
+            _, ttl, low, high, _ = self._forecast
+            passed = t - self._made
+            answer["ttl"] = None if ttl is None else max(0.0, ttl - passed)
+            answer["lo"] = None if low is None else max(0.0, low - passed)
+            answer["hi"] = None if high is None else max(0.0, high - passed)
         return answer
 
 

@@ -5,6 +5,7 @@ it is no news, and it is kept out of what the other detectors learn.
 """
 
 from collections import deque
+from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
@@ -66,8 +67,8 @@ class Cycle:
         slack = _slack(self.period) + 0.5
         return (self._lost and self.active) or -slack <= self._off(number) < self._width + slack
 
-    def feed(self, number: int, value: float, scale: float) -> None:
-        """Learn from a sample; scale: the usual deviation of one."""
+    def feed(self, number: int, value: float, scale: Callable[[], float]) -> None:
+        """Learn from a sample; scale: asked for the usual deviation of one, where it matters."""
         if self.period is not None:
             missed = number - self._phase - 5
             if missed > max(_FORGOTTEN * self.period, _FORGOTTEN_SAMPLES):
@@ -76,9 +77,9 @@ class Cycle:
             else:
                 self.active = missed <= (_PATIENCE_LOST if self._lost else _PATIENCE) * self.period
         rise = value - self._previous
-        scale = max(scale, sqrt(max(self._previous, 0.0) + 1.0))
         burst = self._burst
-        if rise > _STANDS_OUT * scale and (burst is None or rise > burst[1]):
+        stands_out = rise > 0 and rise > _STANDS_OUT * sqrt(max(self._previous, 0.0) + 1.0)
+        if stands_out and (burst is None or rise > burst[1]) and rise > _STANDS_OUT * scale():
             self._burst = [number, rise]
             self._base = self._previous
         elif burst is not None:

@@ -109,7 +109,8 @@ class LeakFinder:
         """
         known = elapsed_seconds is not None and 0 <= elapsed_seconds < math.inf
         self.seconds += elapsed_seconds if known and elapsed_seconds is not None else self.interval
-        now = [_count(states.get(name)) for name in ("ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT")]
+        get = states.get
+        now = [_count(get("ESTABLISHED")), _count(get("TIME_WAIT")), _count(get("CLOSE_WAIT"))]
         if restarted:
             self._end()
         block = int(self.seconds // self.span)

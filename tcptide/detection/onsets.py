@@ -63,6 +63,10 @@ class Onset(NamedTuple):
         return self.per_block / self.error
 
 
+#: A possible onset: its block, what growth by one has done to level, slope and drift, score, information.
+_Candidate = tuple[int, float, float, float, float, float]
+
+
 class Follower:
     """Follows one state, block by block."""
 
@@ -72,7 +76,7 @@ class Follower:
         self.base = Base(first, kind.slope, 0.0)
         self.covariance = [spread**2, 0.0, 0.0, kind.slope_spread**2, 0.0, wander**2]  # ll ls ld ss sd dd
         self.wander, self.noise = wander**2, 1.0
-        self.bank: list[list[float]] = []  # [block, its effect on level, slope and drift, score, information]
+        self.bank: list[_Candidate] = []
         self.rests: list[float] = []
         self.scale = math.exp(min(first, 40.0)) if kind.logarithm else 1.0  # sockets that the bank's numbers are in
         self.near = self.far = self.usual = 0.0
@@ -108,24 +112,28 @@ class Follower:
             if self.outliers == 2:
                 self.jump(value)
                 self.grace, self.outliers = block + GRACE_BLOCKS, 0
-            for onset in bank:
-                onset[3] *= fade
+            self.bank = [(*onset[:3], fade * onset[3], *onset[4:]) for onset in bank]
             return
         self.outliers = 0
         kl, ks, kd = hl / total, hs / total, hd / total
         self.base = Base(level + kl * off, slope + ks * off, drift + kd * off)
         self.covariance = [ll - kl * hl, ls - kl * hs, ld - kl * hd, ss - ks * hs, sd - ks * hd, dd - kd * hd]
         unit *= self.scale
-        bank.append([block, 0.0, 0.0, 0.0, 0.0, 0.0])
-        for onset in bank:
-            since, on_level, on_slope, on_drift, score, information = onset
-            on_drift *= fade
-            sign = (block - since) * unit - on_level - traffic * on_slope - on_drift  # of growth by one, in what is off
-            onset[1] = on_level + kl * sign
-            onset[2] = on_slope + ks * sign
-            onset[3] = on_drift + kd * sign
-            onset[4] = score + sign * off / total
-            onset[5] = information + sign * sign / total
+        bank.append((block, 0.0, 0.0, 0.0, 0.0, 0.0))
+        weight = off / total
+        self.bank = [
+            (
+                since,
+                on_level + kl * sign,
+                on_slope + ks * sign,
+                fade * on_drift + kd * sign,
+                score + sign * weight,
+                information + sign * sign / total,
+            )
+            for since, on_level, on_slope, on_drift, score, information in bank
+            # The sign of growth by one, in what is off.
+            for sign in ((block - since) * unit - on_level - traffic * on_slope - fade * on_drift,)
+        ]
         self._thin()
         self._learn(round(value - self.base.level - self.base.slope * traffic, DIGITS), variance, learn)
 
@@ -165,8 +173,9 @@ class Follower:
         """The onset that explains most, of those since which enough has come together."""
         found, most, enough = None, 0.0, max(self.kind.least, self.kind.share * total) / self.scale
         for onset in self.bank:
-            age, score, information = self.block - onset[0], onset[4], onset[5]
-            if age < LEAST_AGE or score <= 0 or not information:
+            since, _, _, _, score, information = onset
+            age = self.block - since
+            if score <= 0 or age < LEAST_AGE or not information:
                 continue
             if score * age > enough * information and score * score > most * information:
                 found, most = onset, score * score / information
@@ -176,7 +185,7 @@ class Follower:
         rate = score / information
         level, slope, drift = self.base
         base = Base(level - rate * on_level, slope - rate * on_slope, drift - rate * on_drift)
-        return Onset(int(block), rate * self.scale, self.scale / math.sqrt(information), base)
+        return Onset(block, rate * self.scale, self.scale / math.sqrt(information), base)
 
     def dump(self) -> list[Any]:
         """What load() needs, as JSON."""
@@ -187,3 +196,4 @@ class Follower:
         keys = [key for key in vars(self) if key not in ("kind", "memory")]
         vars(self).update(zip(keys, dumped, strict=True))
         self.base = Base(*self.base)
+        self.bank = [tuple(onset) for onset in self.bank]  # type: ignore[misc]  # JSON made lists of them

@@ -91,14 +91,13 @@ class Ramps:
 
     def take(self, seconds: float, value: float, yesterday: Callable[[float, float], float | None]) -> None:
         """A sample; yesterday(start, end): how fast it rose then, a day before, if known."""
-        ramp = self.best()
-        if ramp is not None:
+        if (ramp := self.best()) is not None:
             away = value - ramp.at(seconds)
             self.lag += LAG_PACE * (away - self.lag)
             self.noise += NOISE_PACE * (min(abs(away - self.lag), 5 * self.noise + 5) - self.noise)
             if abs(self.lag) > max(LAGGING * self.noise, LAG_SHARE * ramp.slope * (ramp.end - ramp.start)):
                 self.drop(lambda each: each is ramp)
-        self._take(0, round(seconds, 1), round(value, 1), yesterday)
+        self._take(0, round(seconds, 1), value, yesterday)
 
     def _take(
         self, level: int, seconds: float, value: float, yesterday: Callable[[float, float], float | None]
@@ -107,9 +106,11 @@ class Ramps:
         times.append(seconds)
         values.append(value)
         few, many = POINTS
-        del times[:-many], values[:-many]
-        self.taken[level] += 1
         n = len(values)
+        if n > many:
+            del times[0], values[0]
+            n = many
+        self.taken[level] += 1
         if n >= few:
             self._look(2 * level, times, values, few, yesterday)
         if self.onset is not None:  # as much of it as there is
@@ -132,7 +133,7 @@ class Ramps:
         change = (values[-1] + values[-2] - values[-n] - values[1 - n]) / 2
         usual = self.usual[window]
         ramp = None
-        if change > max(LEAST, SHARE * values[-1], UNUSUAL * usual):
+        if change > LEAST and change > UNUSUAL * usual and change > SHARE * values[-1]:
             times, values = times[-n:], values[-n:]
             ramp = line(times, values, times[-1] - (times[0] if self.onset is None else self.onset))
         if ramp is not None:
@@ -147,10 +148,12 @@ class Ramps:
             if self.onset is None:
                 self.onset, self.low, self.lag, self.noise = times[0], values[0], 0.0, 0.8 * ramp.noise
             return
-        if self.ramps.pop(str(window), None) and not self.ramps:
+        if self.ramps and self.ramps.pop(str(window), None) is not None and not self.ramps:
             self.onset = None
-        pace = max(USUAL_PACE, 1 / self.taken[window // 2]) if usual else 1.0
-        self.usual[window] = round(usual + pace * (min(abs(change), 3 * usual + LEAST) - usual), 2)
+        taken = self.taken[window // 2]
+        pace = (USUAL_PACE if taken > 1 / USUAL_PACE else 1 / taken) if usual else 1.0
+        size, most = abs(change), 3 * usual + LEAST
+        self.usual[window] = usual + pace * ((size if size < most else most) - usual)
 
     def dump(self) -> list[Any]:
         """What load() needs, as JSON."""

@@ -49,6 +49,7 @@ RECOVERY_SECONDS = 21600.0
 SPIKE_SECONDS = 300.0
 
 LEARN, LEARN_FIRST = 0.03, 1.5  # how fast the usual deviation follows, a sample; faster at first
+_LEARNT = LEARN_FIRST / LEARN - 5  # samples
 
 
 class Steps:
@@ -105,7 +106,7 @@ class Steps:
             self.fell_from = 0.0
         self.days.feed(wall_seconds, value)
         explained = self.explained = self.cycle.explains(self._number, value)
-        self.cycle.feed(self._number, value, self._scale(self._reference[-1] if self._reference else value))
+        self.cycle.feed(self._number, value, self._scale_before)
         if explained:
             return None if self.event is None else self.event.name()
         if self.event is not None:
@@ -117,22 +118,28 @@ class Steps:
 
     def _scale(self, level: float, deviation: float | None = None) -> float:
         """The usual deviation from a level: what was learnt, but at least chance, and 3 % that nobody cares about."""
-        return max(sqrt(level + 1), 1.7 * (self._deviation if deviation is None else deviation), 0.03 * level)
+        usual = 1.7 * (self._deviation if deviation is None else deviation)
+        chance, little = sqrt(level + 1), 0.03 * level
+        least = chance if chance > little else little
+        return usual if usual > least else least
+
+    def _scale_before(self) -> float:
+        """The usual deviation from the last accepted sample."""
+        return self._scale(self._reference[-1]) if self._reference else 0.0
 
     def _test(self, wall_seconds: float, value: float) -> str | None:
-        reference = list(self._reference)
-        level = self.level = median(reference[-BEFORE:])
+        samples = [*self._reference, value]
+        level = self.level = median(samples[-BEFORE - 1 : -1])
         self._experience += 1
         opened = None
-        samples = [*reference, value]
-        if self._experience % 3 == 0 and len(reference) >= BEFORE + LONG - 3:
+        if self._experience % 3 == 0 and len(samples) > BEFORE + LONG - 3:
             opened = self._long(samples)
-        if opened is None and len(reference) >= JUMP + 5 and self._experience > JUMP_FROM:
+        if opened is None and len(samples) > JUMP + 5 and self._experience > JUMP_FROM:
             opened = self._jump(samples)
         if opened is None and abs(value - level) >= self._scale(level):
             opened = self._short(samples)
         if opened is None:
-            self._learn(abs(value - level), abs(value - reference[-1]), level)
+            self._learn(abs(value - level), abs(value - samples[-2]), level)
             self._reference.append(value)
             return None
         new, level = opened
@@ -168,11 +175,8 @@ class Steps:
             ahead = seen - _ahead(old, LONG)
             if ahead * change > 0 and abs(ahead) > 0.5 * abs(change):
                 return new, level
-        pace = max(3 * LEARN, 2 * LEARN_FIRST / (self._experience + 5)) * max(
-            self._long_deviation, 0.2 * sqrt(level + 1)
-        )
-        more = abs(change) > self._long_deviation
-        self._long_deviation = max(0.0, self._long_deviation + (pace if more else -pace))
+        pace = max(3 * LEARN, 2 * LEARN_FIRST / (self._experience + 5))
+        self._long_deviation = _followed(self._long_deviation, abs(change), pace, 0.2 * sqrt(level + 1))
         return None
 
     def _jump(self, samples: list[float]) -> tuple[list[float], float] | None:
@@ -246,13 +250,11 @@ class Steps:
         return large and abs(seen - level) > chance
 
     def _learn(self, deviation: float, step: float, level: float) -> None:
-        """Running medians (Robbins and Monro 1951): up or down by a small share."""
-        pace = max(LEARN, LEARN_FIRST / (self._experience + 5))
+        """What is usual of a sample's distance to the level, and to the sample before."""
+        pace = LEARN if self._experience > _LEARNT else LEARN_FIRST / (self._experience + 5)
         least = 0.2 * sqrt(level + 1)
-        for name, seen in (("_deviation", deviation), ("_step", step)):
-            usual = getattr(self, name)
-            change = pace * max(usual, least)
-            setattr(self, name, usual + change if seen > usual else max(0.0, usual - change))
+        self._deviation = _followed(self._deviation, deviation, pace, least)
+        self._step = _followed(self._step, step, pace, least)
 
     def _go_on(self, event: Event, wall_seconds: float, value: float) -> str | None:
         recovered = self._is_recovery(value)
@@ -305,6 +307,14 @@ class Steps:
         self._was = dumped["was"]
         self._spikes.extend((wall, height) for wall, height in dumped["spikes"])
         self._number, self._experience = dumped["number"], dumped["experience"]
+
+
+def _followed(usual: float, seen: float, pace: float, least: float) -> float:
+    """A running median (Robbins and Monro 1951): up or down by a small share of itself, or of the least."""
+    change = pace * (usual if usual > least else least)
+    if seen > usual:
+        return usual + change
+    return usual - change if usual > change else 0.0
 
 
 def _ahead(old: list[float], width: int) -> float:
