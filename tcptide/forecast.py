@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tcptide.detection.leaks import SlowLeak
+from tcptide.detection.pace import GAP_INTERVALS
 from tcptide.detection.ramps import Ramps
 from tcptide.model import Forecast
 
-GAP_INTERVALS = 3.0  # longer without a sample, and what comes next is no continuation
 BLOCK_SECONDS = 600.0  # a day is remembered in means over these
 BLOCKS = 144  # in a day
 NEAR = 18  # blocks: by so many, today is compared with yesterday
@@ -146,6 +146,10 @@ class Tracker:
         self.count += 1
         self.ramps.take(self.seconds, self.used, self._yesterday)
 
+    def change_interval(self, interval_seconds: float) -> None:
+        """Samples come so far apart from now on."""
+        self.interval, self.ramps = interval_seconds, Ramps(interval_seconds)
+
     def _close(self, block: int) -> None:
         self.day.append(round(self.sum / self.count) if self.count else None)
         self.day.extend([None] * min(BLOCKS, block - self.block - 1))
@@ -168,6 +172,8 @@ class Tracker:
         head = (resource, self.wall, self.used)
         leak, ramp = self.leak, self.ramps.best()
         if leak is not None:
+            if not leak.sure and len(self.day) < BLOCKS:
+                return None  # a first morning looks the same
             base, base_error = self._ahead()
             here = max(0.0, _mean(self.day[-3:], self.used - leak.sockets))
             touch = 1 + TOUCH * self.rough / max(here, 1.0)
@@ -221,16 +227,15 @@ class Tracker:
 
     def dump(self) -> dict[str, Any]:
         """What load() needs, as JSON."""
-        return {key: value for key, value in vars(self).items() if key != "interval"} | {"ramps": self.ramps.dump()}
+        return vars(self) | {"ramps": self.ramps.dump()}
 
     @classmethod
-    def load(cls, interval_seconds: float, dumped: Mapping[str, Any]) -> "Tracker":
+    def load(cls, dumped: Mapping[str, Any]) -> "Tracker":
         """Go on from a dump. Raises ValueError for what isn't one."""
-        tracker = cls(interval_seconds)
         try:
-            state = dict(dumped)
+            tracker, state = cls(dumped["interval"]), dict(dumped)
             tracker.ramps.load(state.pop("ramps"))
-            if state.keys() != vars(tracker).keys() - {"interval", "ramps"}:
+            if state.keys() != vars(tracker).keys() - {"ramps"}:
                 raise ValueError
             vars(tracker).update(state)
             tracker.leak = None if tracker.leak is None else SlowLeak(*tracker.leak)

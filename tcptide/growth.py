@@ -50,6 +50,11 @@ class Usual:
         """Sockets in a state beyond what is usual; negative: fewer."""
         return self._change(("state", state, ""))
 
+    def state(self, change: float) -> str | None:
+        """The state that most of a change of so many connections is in."""
+        found = self._most("state", change)
+        return found and found[1]
+
     def holder(self, state: str) -> str | None:
         """The unit, else the user, that most of the change in a state is in."""
         change = self.change(state)

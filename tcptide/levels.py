@@ -39,6 +39,7 @@ DEFAULTS: Mapping[tuple[str, str], Levels] = {
 KNEE_PERCENT = 50.0
 
 MINIMUM_CONNECTIONS = 20  # expected or seen, for a pattern
+MINIMUM_LEAKED = 5  # sockets, for a leak that only their number shows
 MINIMUM_OPENS = 50  # opens between two samples, for failed_open_percent
 MINIMUM_SEGMENTS = 1000  # segments sent between two samples, for retransmit_percent
 SEGMENTS_TOGETHER = 10  # sent again, of one connection as a rule: to chance they are one

@@ -49,6 +49,7 @@ class Lookout:
         self._survivors = Survivors()
         self._usual = Usual()
         self._pattern = Settled()
+        self._left_over = 0.0  # sockets that were seen to stay
         self._behind: tuple[str, str | None] = ("", None)  # a pattern in a state, and its holder
         self._last: tuple[str, int | None, float] | None = None  # boot id, namespace and boottime of the last row
 
@@ -59,10 +60,20 @@ class Lookout:
         if last is not None:
             restarted = last[:2] != self._last[:2] or seen.boottime_seconds < last[2]
             elapsed = None if restarted else seen.boottime_seconds - last[2]
-        verdict = self._detector.update(seen.wall_seconds, seen.states, elapsed_seconds=elapsed, restarted=restarted)
+        interval = self._detector.interval_seconds
+        verdict = self._detector.update(
+            seen.wall_seconds,
+            seen.states,
+            elapsed_seconds=elapsed,
+            restarted=restarted,
+            left_over=self._left_over,
+        )
+        if self._detector.interval_seconds != interval:
+            self._resources.change_interval(self._detector.interval_seconds)
         leaks = self._survivors.update(
             seen.wall_seconds, seen.top.lingering, elapsed_seconds=elapsed, restarted=restarted
         )
+        self._left_over = float(sum(leak.sockets for leak in leaks))
         trends = self._resources.update(seen, restarted, self._detector.leak or _together(leaks))
         self._usual.see(seen.states, seen.top)
         outlook = self._outlook(seen, _of_note(verdict, seen, leaks), trends, leaks)
@@ -83,6 +94,7 @@ class Lookout:
             "survivors": self._survivors.dump(),
             "usual": self._usual.dump(),
             "pattern": self._pattern.dump(),
+            "left_over": self._left_over,
             "behind": self._behind,
             "last": self._last,
         }
@@ -93,10 +105,11 @@ class Lookout:
         lookout = cls(interval_seconds, sensitivity)
         try:
             lookout._detector = Detector.load(interval_seconds, sensitivity, dumped["detector"])
-            lookout._resources = Resources.load(interval_seconds, dumped["resources"])
+            lookout._resources = Resources.load(lookout._detector.interval_seconds, dumped["resources"])
             lookout._survivors = Survivors.load(dumped["survivors"])
             lookout._usual = Usual.load(dumped["usual"])
             lookout._pattern = Settled(*dumped["pattern"])
+            lookout._left_over = dumped["left_over"]
             lookout._behind = (*dumped["behind"],)
             lookout._last = dumped["last"] and (*dumped["last"],)
         except (TypeError, LookupError, AttributeError) as error:
@@ -110,6 +123,7 @@ class Lookout:
         change = per_hour = destination = local_port = None
         grown = self._detector.leak
         if verdict.pattern in ALARM_PATTERNS:
+            difference = (verdict.seen or 0.0) - (verdict.expected or 0.0)
             if verdict.pattern == "slow_leak" and leaks:
                 verdict = verdict._replace(grew=leaks[0].state, holder=leaks[0].holder)
                 per_hour = leaks[0].per_hour
@@ -117,11 +131,11 @@ class Lookout:
             elif verdict.pattern == "slow_leak" and grown:
                 per_hour = 3600 * grown.per_second if grown.per_second > 0 else None  # it may come to a stand
                 change = grown.sockets
-            elif verdict.grew:
-                change = self._usual.change(verdict.grew)
+            else:
+                verdict = verdict._replace(grew=self._usual.state(difference))
+                change = self._usual.change(verdict.grew) if verdict.grew else None
             if verdict.grew:
                 verdict = verdict._replace(holder=verdict.holder or self._holder(verdict.pattern, verdict.grew))
-            difference = (verdict.seen or 0.0) - (verdict.expected or 0.0)
             destination, local_port = self._usual.destination(difference), self._usual.local_port(difference)
         return Outlook(
             seen.wall_seconds,
@@ -164,15 +178,20 @@ def _together(leaks: Sequence[Leak]) -> SlowLeak | None:
 def _of_note(verdict: Verdict, seen: Observation, leaks: Sequence[Leak]) -> Verdict:
     """The verdict without the noise after a boot or of a few connections, and with leaks that were seen to stay."""
     if verdict.pattern in ALARM_PATTERNS and seen.boottime_seconds < QUIET_SECONDS:
-        verdict = verdict._replace(pattern="insufficient_data", since=None, grew=None, holder=None)
-    if (
-        verdict.pattern in ALARM_PATTERNS
-        and max(verdict.expected or 0.0, verdict.seen or 0.0) < levels.MINIMUM_CONNECTIONS
-    ):
-        verdict = verdict._replace(pattern="normal", since=None, grew=None, holder=None)
+        verdict = verdict._replace(pattern="insufficient_data", since=None, grew=None)
+    elif verdict.pattern in ALARM_PATTERNS and _is_little(verdict):
+        verdict = verdict._replace(pattern="normal", since=None, grew=None)
     if leaks and (verdict.pattern not in ALARM_PATTERNS or _is_leaked(verdict, leaks)):
         verdict = verdict._replace(pattern="slow_leak", since=leaks[0].since)
     return verdict
+
+
+def _is_little(verdict: Verdict) -> bool:
+    """Whether it is about so few connections that chance may do it."""
+    expected, seen = verdict.expected or 0.0, verdict.seen or 0.0
+    if verdict.pattern == "slow_leak" and seen - expected < levels.MINIMUM_LEAKED:
+        return True
+    return max(expected, seen) < levels.MINIMUM_CONNECTIONS
 
 
 def _is_leaked(verdict: Verdict, leaks: Sequence[Leak]) -> bool:

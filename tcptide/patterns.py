@@ -1,8 +1,8 @@
 """What is happening to the number of connections: the detector, one sample at a time.
 
-It names a pattern and the evidence: what was expected and seen, since when, and which state grew. It copes with gaps,
-clock steps, reboots, changed intervals, and counts that are tiny or never change. docs/detection.md has its method,
-sources and scores.
+It names a pattern and the evidence: what was expected and seen, since when, and which state leaks; who is behind it is
+seen in growth.py. It copes with gaps, clock steps, reboots, changed and mixed intervals, and counts that are tiny or
+never change. docs/detection.md has its method, sources and scores.
 """
 
 from collections.abc import Mapping
@@ -11,22 +11,18 @@ from typing import Any, Self
 
 from tcptide.detection.coarse import COARSE_SECONDS, Coarse
 from tcptide.detection.leaks import LeakFinder, SlowLeak
+from tcptide.detection.pace import Pace
 from tcptide.detection.steps import Steps
 from tcptide.model import QUIET_PATTERNS, Verdict
 
 #: Raise it with every change that makes the same samples give another verdict.
-VERSION = "1"
+VERSION = "2"
 
 #: What a change must be, as a share of what `quiet` asks for.
 FACTORS = {"quiet": 1.0, "normal": 0.85, "eager": 0.7}
 SENSITIVITIES = tuple(FACTORS)
 
-#: Longer without a sample is a gap.
-_GAP_INTERVALS = 3
-#: The same distance, longer than a gap or shorter than this, so many times in a row is another interval.
-_SHORT_INTERVALS, _SAME_TIMES, _SAME_RATIO = 0.5, 3, 0.1
-
-_USUAL_PACE = 0.05  # how fast what is usual in a state follows, a sample
+_LEAKED_SAMPLES = 12  # for so long after a leak ended what has fallen may be it
 
 
 class Detector:
@@ -35,13 +31,14 @@ class Detector:
     def __init__(self, interval_seconds: float, sensitivity: str = "quiet") -> None:
         """interval_seconds: between two samples; a lasting change of it is found out. sensitivity: of SENSITIVITIES."""
         self._factor = FACTORS[sensitivity]
+        self._pace = Pace(interval_seconds)
         self._wall: float | None = None
-        self._other = 0.0  # seconds between two samples that weren't an interval apart
-        self._others = 0  # of this length, in a row
-        self._rest = 0.0  # of an interval, that jitter has added up to
         self._down = False  # after a fall that lasted
-        self._usual: dict[str, float] = {}  # sockets by state while nothing happens
-        self._pattern, self._since, self._grew = "insufficient_data", 0.0, ""
+        self._leaked, self._leaked_samples = (
+            0.0,
+            0,
+        )  # the most sockets that were left over lately, and for how long still
+        self._pattern, self._since = "insufficient_data", 0.0
         self.leak: SlowLeak | None = None
         self._begin(interval_seconds)
 
@@ -58,19 +55,25 @@ class Detector:
         *,
         elapsed_seconds: float | None = None,
         restarted: bool = False,
+        left_over: float = 0.0,
     ) -> Verdict:
         """The verdict on a sample: `states` are sockets by the kernel's names, what is judged is their sum.
 
         elapsed_seconds: since the sample before, by a clock that nobody sets; None: as the wall clock says. restarted:
-        another boot, or another network namespace of the same name.
+        another boot, or another network namespace of the same name. left_over: sockets that are known to have leaked.
         """
         passed = self._passed(wall_seconds, elapsed_seconds, restarted)
+        self._leaked_samples -= 1
+        leak = self._leaks.found
+        leaked = max(left_over, leak.sockets if leak else 0.0)
+        if leaked > self._leaked or self._leaked_samples < 0:
+            self._leaked, self._leaked_samples = leaked, _LEAKED_SAMPLES
         total = float(sum(states.values()))
         if not 0 <= total < inf:
             states = {state: count for state, count in states.items() if 0 <= count < inf}
             total = float(sum(states.values()))
         changes = self._changes
-        name, level = changes.update(wall_seconds, passed, total), changes.level
+        name, level = changes.update(wall_seconds, passed, total, self._leaked), changes.level
         elapsed = None if passed is None else passed * self.interval_seconds
         unusual = changes.going_on or changes.explained
         recovered, self._down = self._down and not changes.fell_from, bool(changes.fell_from)
@@ -80,64 +83,34 @@ class Detector:
         if name is None and self.leak is not None:
             name, level = "slow_leak", total - self.leak.sockets
         if name is None:
-            before = self._pattern
             self._pattern = "periodic" if changes.periodic else "normal" if changes.ready else "insufficient_data"
-            if not unusual:
-                self._learn(states, after_event=before not in QUIET_PATTERNS)
             return Verdict(self._pattern, None, level, total, None, None)
         if name != self._pattern:
             if self._pattern in QUIET_PATTERNS or "slow_leak" in (name, self._pattern):
-                self._since, self._grew = wall_seconds - (changes.samples - 1) * self.interval_seconds, ""
+                self._since = wall_seconds - (changes.samples - 1) * self.interval_seconds
             self._pattern = name
         if name == "slow_leak" and self.leak is not None:
             return Verdict(name, self.leak.since, level, total, self.leak.state, None)
-        self._grew = self._grew or self._which(states, total - (level or 0.0))
-        return Verdict(name, self._since, level, total, self._grew or None, None)
+        return Verdict(name, self._since, level, total, None, None)
 
     def _passed(self, wall_seconds: float, elapsed_seconds: float | None, restarted: bool) -> int | None:
         """Intervals since the sample before; None for a gap or a clock that was set."""
         before, self._wall = self._wall, wall_seconds
         if before is None:
             return 1
-        elapsed = wall_seconds - before if elapsed_seconds is None else elapsed_seconds
-        intervals = elapsed / self.interval_seconds
-        if _SHORT_INTERVALS <= intervals <= _GAP_INTERVALS and not restarted:
-            self._others = 0
-            passed = max(1, round(intervals + self._rest))
-            self._rest = max(-0.5, min(0.5, intervals + self._rest - passed))
-            return passed
-        self._others = self._others + 1 if elapsed > 0 and abs(elapsed - self._other) < _SAME_RATIO * elapsed else 1
-        self._other = elapsed
-        if self._others >= _SAME_TIMES and elapsed > 0:
-            self._begin(elapsed)
-            self._others = 0
-        return 1 if 0 < intervals < 1 and not restarted else None
-
-    def _learn(self, states: Mapping[str, float], *, after_event: bool) -> None:
-        """What is usual in each state; all anew after an event."""
-        if after_event:
-            self._usual = {}
-        usual = self._usual
-        for state, count in states.items():
-            known = usual.get(state)
-            usual[state] = count if known is None else known + _USUAL_PACE * (count - known)
-
-    def _which(self, states: Mapping[str, float], change: float) -> str:
-        """The state that has most of a change; none of it when little is known."""
-        changes = {state: count - self._usual.get(state, 0.0) for state, count in states.items()}
-        if not self._usual or not changes:
-            return ""
-        return max(changes, key=lambda state: changes[state] if change > 0 else -changes[state])
+        passed = self._pace.passed(wall_seconds - before if elapsed_seconds is None else elapsed_seconds, restarted)
+        if self._pace.interval_seconds != self.interval_seconds:
+            self._begin(self._pace.interval_seconds)
+        return passed
 
     def dump(self) -> dict[str, Any]:
         """What load needs to go on, as JSON."""
         return {
-            "interval": self.interval_seconds,
+            "pace": self._pace.dump(),
             "wall": self._wall,
             "down": self._down,
-            "other": [self._other, self._others, self._rest],
-            "usual": self._usual,
-            "pattern": [self._pattern, self._since, self._grew],
+            "leaked": [self._leaked, self._leaked_samples],
+            "pattern": [self._pattern, self._since],
             "changes": self._changes.dump(),
             "leaks": self._leaks.dump(),
         }
@@ -147,16 +120,17 @@ class Detector:
         """The detector of a dump, with the interval and sensitivity it was made with. Raises ValueError for no dump."""
         detector = cls(interval_seconds, sensitivity)
         try:
-            if not (0 < dumped["interval"] < inf and (dumped["wall"] is None or abs(dumped["wall"]) < inf)):
+            detector._pace.load(dumped["pace"])
+            interval = detector._pace.interval_seconds
+            if not (0 < interval < inf and (dumped["wall"] is None or abs(dumped["wall"]) < inf)):
                 raise ValueError("not the state of a detector: an impossible time")
-            detector._begin(dumped["interval"])
+            detector._begin(interval)
             detector._wall = dumped["wall"]
             detector._down = dumped["down"]
-            detector._other, detector._others, detector._rest = dumped["other"]
-            detector._usual = dict(dumped["usual"])
-            detector._pattern, detector._since, detector._grew = dumped["pattern"]
+            detector._leaked, detector._leaked_samples = dumped["leaked"]
+            detector._pattern, detector._since = dumped["pattern"]
             detector._changes.load(dumped["changes"])
-            detector._leaks = LeakFinder.load(dumped["interval"], detector._factor, dumped["leaks"])
+            detector._leaks = LeakFinder.load(interval, detector._factor, dumped["leaks"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not the state of a detector: {error!r}") from None
         return detector

@@ -21,6 +21,7 @@ _NEAR = "near"
 _NEAR_ROWS = 3  # that a limit has to be in reach before it is said
 _FAR_ROWS = 10  # and out of reach
 _FAR = 1.5  # times the reach: what is near stays so until here
+_NEARLY_FULL = 0.8  # of a limit: it stays near, whether or not it grows
 _SURE = 2.0  # times the reach: what comes near will be full by then, four times out of five
 
 _STILL_USED = 0.9  # times USED_SHARE: what is pressing stays so down to here
@@ -74,12 +75,19 @@ class Resources:
         self._forget()
         return tuple(trends)
 
+    def change_interval(self, interval_seconds: float) -> None:
+        """Rows come so far apart from now on."""
+        self._interval = interval_seconds
+        for one in self._watched.values():
+            one.tracker.change_interval(interval_seconds)
+
     def reach(self, seen: Observation, trends: tuple[Trend, ...]) -> Iterator[Forecast]:
         """The forecast of what comes into reach with this row; without seconds, of what no longer is."""
         ahead = {one.resource: one for one in trends}
         for name, one in self._watched.items():
-            found = forecast(ahead.get(name), name, seen.limits.get(name), seen.wall_seconds)
-            near = _near(found, bool(one.reach.case))
+            limit = seen.limits.get(name)
+            found = forecast(ahead.get(name), name, limit, seen.wall_seconds)
+            near = _near(found, bool(one.reach.case), seen.used.get(name, 0.0) / limit if limit else 0.0)
             if one.reach.see(_NEAR if near else "", _NEAR_ROWS if near else _FAR_ROWS):
                 yield found if near else found._replace(seconds=None)
 
@@ -107,7 +115,7 @@ class Resources:
         """Raises ValueError or TypeError for what isn't a dump."""
         resources = cls(interval_seconds)
         for name, (boottime_seconds, missed_rows, reach, pressing, tracker) in dict(dumped).items():
-            one = resources._watched[name] = _Watched(Tracker.load(interval_seconds, tracker))
+            one = resources._watched[name] = _Watched(Tracker.load(tracker))
             one.boottime_seconds, one.missed_rows = boottime_seconds, missed_rows
             one.reach, one.pressing = Settled(*reach), Settled(*pressing)
         return resources
@@ -121,7 +129,9 @@ class Resources:
                 del self._watched[name]
 
 
-def _near(found: Forecast, was_near: bool) -> bool:
+def _near(found: Forecast, was_near: bool, used_share: float) -> bool:
+    if was_near and used_share >= _NEARLY_FULL:
+        return True
     if found.seconds is None:
         return False
     if was_near:

@@ -191,7 +191,7 @@ def test_goes_on_from_a_dump_as_if_it_had_not_stopped() -> None:
         if number % 61 == 0 or number > 2 * DAY_SAMPLES:
             text = json.dumps(parts.dump(), separators=(",", ":"))
             sizes.append(len(text))
-            parts = Tracker.load(MINUTE, json.loads(text))
+            parts = Tracker.load(json.loads(text))
     assert whole.trend("conntrack")
     assert json.dumps(parts.dump()) == json.dumps(whole.dump())
     assert max(sizes) < 3000
@@ -200,7 +200,7 @@ def test_goes_on_from_a_dump_as_if_it_had_not_stopped() -> None:
 @pytest.mark.parametrize("dumped", [{}, [], None, {"ramps": []}, {"ramps": 5}, {"day": []}])
 def test_refuses_what_is_no_dump(dumped: object) -> None:
     with pytest.raises(ValueError, match="no dump of a tracker"):
-        Tracker.load(MINUTE, dumped)  # type: ignore[arg-type]
+        Tracker.load(dumped)  # type: ignore[arg-type]
 
 
 def test_survives_any_number() -> None:

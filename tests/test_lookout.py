@@ -18,7 +18,7 @@ from tcptide.series import point_of
 from tcptide.simulate import samples
 from tcptide.simulation.host import INCIDENTS, Host, Incident
 
-from .samples import ORIGIN, destination, sample, states
+from .samples import ORIGIN, PORTS, destination, sample, states
 
 MONDAY = 1_800_230_400.0
 HOUR = 3600.0
@@ -30,8 +30,12 @@ def observed(seen: Sample, **limits: float) -> Observation:
 
 def minute(number: int, **changes: Any) -> Observation:
     """The row of so many minutes after ORIGIN's."""
-    when = {name: getattr(ORIGIN, name) + 60 * number for name in ("wall_seconds", "boottime_seconds")}
-    return observed(sample(**{**when, **changes}))
+    return observed(sample(**{**at(60 * number), **changes}))
+
+
+def at(seconds: float) -> dict[str, float]:
+    """The fields of ORIGIN so many seconds later."""
+    return {name: getattr(ORIGIN, name) + seconds for name in ("wall_seconds", "boottime_seconds")}
 
 
 def wobbling(number: int) -> dict[str, tuple[int, int]]:
@@ -115,6 +119,59 @@ def test_a_flood_is_an_event_when_it_begins_and_when_it_is_over() -> None:
     assert (worst.verdict.pattern, worst.verdict.grew) == ("rapid_increase", "SYN_RECV")
     assert worst.change == pytest.approx(9000, abs=100)
     assert [change.before for change in others] == [change.pattern for change in (began, *others)][:-1]
+
+
+def test_evidence_names_the_state_that_has_the_change_now() -> None:
+    def stuck(number: int) -> dict[str, tuple[int, int]]:
+        first = number < 123
+        return {**wobbling(number), "TIME_WAIT": (3000 if first else 61, 0), "SYN_SENT": (0 if first else 9000, 0)}
+
+    rows = [*steady(range(120)), *(minute(number, states=stuck(number)) for number in range(120, 140))]
+    _, found = stepped(rows)
+    assert [found[place][0].verdict.grew for place in (121, 130)] == ["TIME_WAIT", "SYN_SENT"]
+
+
+def test_evidence_names_no_state_where_all_have_grown() -> None:
+    all_over = {"ESTABLISHED": (3000, 0), "TIME_WAIT": (2500, 0), "FIN_WAIT2": (2500, 0)}
+    rows = [*steady(range(120)), *(minute(number, states={**wobbling(0), **all_over}) for number in range(120, 130))]
+    _, found = stepped(rows)
+    last = found[-1][0]
+    assert (last.verdict.pattern, last.verdict.grew, last.change) == ("rapid_increase", None, None)
+
+
+def test_the_restart_that_ends_a_leak_is_no_outage() -> None:
+    rows = [*steady(range(60)), *(leaking(number, 20 * (number - 59)) for number in range(60, 160))]
+    rows += steady(range(160, 260))
+    _, found = stepped(rows)
+    assert [(change.pattern, change.before) for change in changes_of(found)] == [
+        ("slow_leak", None),
+        ("normal", "slow_leak"),
+    ]
+
+
+def test_what_runs_full_and_stays_full_is_not_out_of_reach() -> None:
+    def filling(number: int) -> Observation:
+        used = min(27_000, 2_000 + 150 * max(0, number - 100))
+        one = destination(ports_used=used, utilisation_percent=used / 282.32)
+        return minute(number, states=wobbling(number), ports=PORTS._replace(worst=(one,)))
+
+    _, found = stepped(filling(number) for number in range(500))
+    said = [(place, change.forecast) for place, (_, changes) in enumerate(found) for change in changes]
+    assert [forecast.seconds is not None for _, forecast in said if forecast] == [True]
+
+
+@pytest.mark.parametrize("seconds", [(100, 200), (45, 255), (60, 240), (70, 50, 190), (300,)], ids=str)
+def test_rows_of_several_checks_in_turn_are_judged(seconds: tuple[int, ...]) -> None:
+    stepping, found, now = Lookout(60.0), [], 0.0
+    for number in range(400):
+        now += seconds[number % len(seconds)]
+        counts = wobbling(number) if number < 300 else states(ESTABLISHED=20)
+        used = 2_000 + (60 * max(0, number - 150) if number < 300 else 9_000)
+        one = destination(ports_used=used, utilisation_percent=used / 282.32)
+        found.append(stepping.step(minute(0, **at(now), states=counts, ports=PORTS._replace(worst=(one,)))))
+    assert {one.verdict.pattern for one in found[60:299]} == {"normal"}
+    assert found[310].verdict.pattern == "rapid_decrease"
+    assert [trend.resource.split()[0] for trend in found[290].trends] == ["ports"]
 
 
 def test_each_flood_has_its_own_holder() -> None:

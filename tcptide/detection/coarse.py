@@ -8,7 +8,7 @@ from math import log
 from typing import Any
 
 from tcptide.detection.days import Days
-from tcptide.detection.event import median
+from tcptide.detection.event import LEAK_OVER, median
 
 #: From here on the samples are coarse.
 COARSE_SECONDS = 900.0
@@ -51,8 +51,11 @@ class Coarse:
         """Whether there is a day to compare with."""
         return self.level is not None
 
-    def update(self, wall_seconds: float, passed: int | None, value: float) -> str | None:
-        """The name of the event that goes on, None without one. passed: None for a gap."""
+    def update(self, wall_seconds: float, passed: int | None, value: float, leaked: float = 0.0) -> str | None:
+        """The name of the event that goes on, None without one.
+
+        passed: None for a gap. leaked: sockets that a leak had left over, so that they may be gone.
+        """
         if passed is None:
             self._event = 0
         self.days.feed(wall_seconds, value)
@@ -65,7 +68,8 @@ class Coarse:
         self.level = expected[offs.index(min(offs, key=abs))]
         chance = self.factor * _CHANCE * (max(value, self.level) + 1) ** 0.5
         limit = self.factor * (_UP if off > 0 else _DOWN)
-        if abs(off) < limit or abs(value - self.level) < chance or self._event >= _LASTS:
+        leak_over = self.level - value <= LEAK_OVER * leaked if off < 0 else False
+        if leak_over or abs(off) < limit or abs(value - self.level) < chance or self._event >= _LASTS:
             self._event = 0
             return None
         self._event += 1

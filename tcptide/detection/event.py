@@ -19,6 +19,9 @@ _ONE_STEP, _ONE_STEP_FINE = 0.62, 0.45  # of the rise; the latter where a ramp o
 _SPIKE_RATIO = 1.8
 _NAMED_FROM = 12  # samples
 
+#: A fall of so many times what a leak had left over, or less, is its end.
+LEAK_OVER = 1.25
+
 #: Back is within so many usual deviations, or this share, of the level before.
 _BACK_SCALES, _BACK_RATIO = 3.0, 0.15
 
@@ -41,6 +44,7 @@ class Event:
         self.number = number - len(new) + 1
         self.fine = fine
         self.up = median(new) > level
+        self.leaked = 0.0  # sockets that a leak had left over before
         self.usual = False  # earlier days did the same at this time, or it is a recovery: nothing is said of it
         self.recovery = False  # it leads back to the level before an earlier event
         self.brief = False  # a spike of this time of day, as it seems: nothing is said of it unless it stays
@@ -50,6 +54,10 @@ class Event:
         self._first = new[-_NAMED_FROM:]
         self._most = abs(median(new) - level)
         self._back = 0  # samples in a row that are near the level again
+
+    def is_leak_over(self, value: float) -> bool:
+        """Whether it is a fall that the end of a leak makes."""
+        return 0 < self.level - value <= LEAK_OVER * self.leaked
 
     def grew(self, value: float) -> bool:
         """Whether this sample is further off than what was seen of the event so far."""

@@ -19,6 +19,7 @@ WANDER_SECONDS = 10800.0  # how long connections that last longer or shorter sta
 WANDER = 0.05  # how far, as a share, to start with
 UNEXPLAINED = 0.2  # and where TIME_WAIT says little of the traffic: a day's swing
 TELLING = 3.0  # TIME_WAIT that says half as much as it could
+TOLD = 10.0  # times as much, and it says enough
 OFFSET = 2.0  # added before a logarithm, so that an idle host has one
 AGREEING = 2  # blocks in a row
 EVENT_SECONDS = 900.0  # an event this long may have left another level
@@ -27,6 +28,7 @@ KEPT = 0.5  # of what had piled up at most: with less it is gone
 GONE_SAMPLES = 5  # in a row, so that one odd sample is not the end
 STALLED = 0.25  # of its mean rate: with less, give or take a standard error, it grows no more
 SLOWER = 0.2  # a leak's rate changes by about this share while its age doubles
+FOLLOWS = 1.5  # times its share of the connections: CLOSE_WAIT that doesn't become more is no leak
 TOGETHER = 6.0  # neighbouring blocks' errors are one another's, so that each counts for less
 
 KINDS = (
@@ -46,6 +48,7 @@ class SlowLeak(NamedTuple):
     per_second: float  # now
     per_second_error: float  # its standard error
     evidence: float  # in standard deviations
+    sure: bool = True  # traffic tells it from load; else only earlier days can
 
 
 class Growth(NamedTuple):
@@ -136,7 +139,8 @@ class LeakFinder:
             since = wall_seconds - (blocks - onset.block) * self.span
             size = max(0.0, growth.size + growth.rate * (blocks - self.block - 1))
             rate, error = growth.rate / self.span, math.sqrt(max(0.0, growth.rate_variance)) / self.span
-            self.found = SlowLeak(kind.state, since, size, rate, error, onset.evidence)
+            sure = not kind.logarithm or now[1] > TOLD * TELLING
+            self.found = SlowLeak(kind.state, since, size, rate, error, onset.evidence, sure)
 
     def _above(self, kind: Kind, base: Base, established: float, time_wait: float, close_wait: float) -> float:
         """Sockets above the base."""
@@ -179,7 +183,8 @@ class LeakFinder:
                 self._end()
             return
         for i, (kind, onset) in enumerate(zip(KINDS, onsets, strict=True)):
-            if onset is not None and onset.evidence > kind.threshold * self.sensitivity:
+            strong = onset is not None and onset.evidence > kind.threshold * self.sensitivity
+            if onset is not None and strong and not _is_load(kind, onset, *now):
                 self.agreed += 1
                 if self.agreed >= AGREEING:
                     self.which, self.onset = i, onset
@@ -217,7 +222,8 @@ class LeakFinder:
         else:
             variance = (max(follower.base.level, 0.5 * close_wait, 0.0) + 0.5) / n
         learn = self.onset is None and not self.agreed
-        follower.step(self.block, value, traffic - self.origin, variance, unit, learn)
+        share = round(close_wait / (established + time_wait + OFFSET), 4)
+        follower.step(self.block, value, traffic - self.origin, variance, unit, learn, share)
         return follower.best(established + time_wait + close_wait)
 
     def dump(self) -> dict[str, Any]:
@@ -239,12 +245,17 @@ class LeakFinder:
                 raise ValueError
             vars(finder).update(state)
             if finder.onset is not None and finder.growth is not None:
-                finder.onset = Onset(*finder.onset)._replace(base=Base(*finder.onset[3]))
+                finder.onset = Onset(*finder.onset)._replace(base=Base(*finder.onset[4]))
                 finder.growth = Growth(*finder.growth)
             finder.found = None if finder.found is None else SlowLeak(*finder.found)
         except (TypeError, ValueError, LookupError, AttributeError):
             raise ValueError("no dump of a leak finder") from None
         return finder
+
+
+def _is_load(kind: Kind, onset: Onset, established: float, time_wait: float, close_wait: float) -> bool:
+    """Whether CLOSE_WAIT has only become more as all connections have: a program closes with some delay."""
+    return not kind.logarithm and close_wait < FOLLOWS * onset.share * (established + time_wait)
 
 
 def _exp(value: float) -> float:

@@ -53,6 +53,7 @@ class Onset(NamedTuple):
     """Steady growth since a block, as it looks by now."""
 
     block: int
+    share: float  # of CLOSE_WAIT in the other connections there
     per_block: float  # growth
     error: float  # its standard error
     base: Base
@@ -63,8 +64,8 @@ class Onset(NamedTuple):
         return self.per_block / self.error
 
 
-#: A possible onset: its block, what growth by one has done to level, slope and drift, score, information.
-_Candidate = tuple[int, float, float, float, float, float]
+#: A possible onset: its block and share, what growth by one has done to level, slope and drift, score, information.
+_Candidate = tuple[int, float, float, float, float, float, float]
 
 
 class Follower:
@@ -94,7 +95,9 @@ class Follower:
         self.bank, self.rests, self.outliers = [], [], 0
         self.jump(0.0)
 
-    def step(self, block: int, value: float, traffic: float, variance: float, unit: float, learn: bool) -> None:
+    def step(
+        self, block: int, value: float, traffic: float, variance: float, unit: float, learn: bool, share: float
+    ) -> None:
         """A block: its value, as counts of this `variance` give it, with one more of what grows as `unit` of it."""
         fade = self.memory ** (block - self.block)
         self.block = block
@@ -112,25 +115,26 @@ class Follower:
             if self.outliers == 2:
                 self.jump(value)
                 self.grace, self.outliers = block + GRACE_BLOCKS, 0
-            self.bank = [(*onset[:3], fade * onset[3], *onset[4:]) for onset in bank]
+            self.bank = [(*onset[:4], fade * onset[4], *onset[5:]) for onset in bank]
             return
         self.outliers = 0
         kl, ks, kd = hl / total, hs / total, hd / total
         self.base = Base(level + kl * off, slope + ks * off, drift + kd * off)
         self.covariance = [ll - kl * hl, ls - kl * hs, ld - kl * hd, ss - ks * hs, sd - ks * hd, dd - kd * hd]
         unit *= self.scale
-        bank.append((block, 0.0, 0.0, 0.0, 0.0, 0.0))
+        bank.append((block, share, 0.0, 0.0, 0.0, 0.0, 0.0))
         weight = off / total
         self.bank = [
             (
                 since,
+                then,
                 on_level + kl * sign,
                 on_slope + ks * sign,
                 fade * on_drift + kd * sign,
                 score + sign * weight,
                 information + sign * sign / total,
             )
-            for since, on_level, on_slope, on_drift, score, information in bank
+            for since, then, on_level, on_slope, on_drift, score, information in bank
             # The sign of growth by one, in what is off.
             for sign in ((block - since) * unit - on_level - traffic * on_slope - fade * on_drift,)
         ]
@@ -173,7 +177,7 @@ class Follower:
         """The onset that explains most, of those since which enough has come together."""
         found, most, enough = None, 0.0, max(self.kind.least, self.kind.share * total) / self.scale
         for onset in self.bank:
-            since, _, _, _, score, information = onset
+            since, _, _, _, _, score, information = onset
             age = self.block - since
             if score <= 0 or age < LEAST_AGE or not information:
                 continue
@@ -181,11 +185,11 @@ class Follower:
                 found, most = onset, score * score / information
         if found is None:
             return None
-        block, on_level, on_slope, on_drift, score, information = found
+        block, share, on_level, on_slope, on_drift, score, information = found
         rate = score / information
         level, slope, drift = self.base
         base = Base(level - rate * on_level, slope - rate * on_slope, drift - rate * on_drift)
-        return Onset(block, rate * self.scale, self.scale / math.sqrt(information), base)
+        return Onset(block, share, rate * self.scale, self.scale / math.sqrt(information), base)
 
     def dump(self) -> list[Any]:
         """What load() needs, as JSON."""

@@ -92,10 +92,11 @@ class Steps:
         """Whether enough is known to say something."""
         return self.event is not None or len(self._reference) > FEWEST
 
-    def update(self, wall_seconds: float, passed: int | None, value: float) -> str | None:
+    def update(self, wall_seconds: float, passed: int | None, value: float, leaked: float = 0.0) -> str | None:
         """The name of the event that goes on, None without one.
 
         passed: intervals since the sample before; None for an unknown time, in which anything may have changed.
+        leaked: sockets that a leak has, or lately had, left over.
         """
         if passed is None:
             self._reference.clear()
@@ -114,7 +115,7 @@ class Steps:
         if len(self._reference) < FEWEST:
             self._reference.append(value)
             return None
-        return self._test(wall_seconds, value)
+        return self._test(wall_seconds, value, leaked)
 
     def _scale(self, level: float, deviation: float | None = None) -> float:
         """The usual deviation from a level: what was learnt, but at least chance, and 3 % that nobody cares about."""
@@ -127,7 +128,7 @@ class Steps:
         """The usual deviation from the last accepted sample."""
         return self._scale(self._reference[-1]) if self._reference else 0.0
 
-    def _test(self, wall_seconds: float, value: float) -> str | None:
+    def _test(self, wall_seconds: float, value: float, leaked: float) -> str | None:
         samples = [*self._reference, value]
         level = self.level = median(samples[-BEFORE - 1 : -1])
         self._experience += 1
@@ -153,7 +154,8 @@ class Steps:
             new = [self._reference.pop(), *new]
         before = self._reference[-1] if self._reference else level
         event = Event(level, self._scale(level), before, new, self._number, self.interval_seconds < 150)
-        event.recovery = self._is_recovery(seen)
+        event.leaked = leaked
+        event.recovery = self._is_recovery(level, seen) or event.is_leak_over(seen)
         begun = wall_seconds - len(new) * self.interval_seconds
         event.usual = event.recovery or self.days.explain(begun, level, seen)
         event.brief = self._spike_due(wall_seconds, seen - level)
@@ -227,13 +229,19 @@ class Steps:
             return new, level
         return None
 
-    def _is_recovery(self, seen: float) -> bool:
-        """Whether what came after an event that had become usual is the level before it."""
+    def _is_recovery(self, now: float, seen: float) -> bool:
+        """Whether what comes after an event that had become usual leads from its level towards the one before it."""
+        if not self._was or (self._number - self._was[2]) * self.interval_seconds >= RECOVERY_SECONDS:
+            return False
+        before = self._was[0]
+        return self._is_back(seen) or min(now, before) < seen < max(now, before)
+
+    def _is_back(self, seen: float) -> bool:
+        """Whether this is the level before an event that had become usual."""
         if not self._was:
             return False
-        level, scale, number = self._was
-        recent = (self._number - number) * self.interval_seconds < RECOVERY_SECONDS
-        return recent and (abs(seen - level) < 3 * scale or level < 1.5 * seen < 2.25 * level)
+        level, scale, _ = self._was
+        return abs(seen - level) < 3 * scale or level < 1.5 * seen < 2.25 * level
 
     def _spike_due(self, wall_seconds: float, height: float) -> bool:
         """Whether there was such a spike at this time of two earlier days."""
@@ -257,11 +265,12 @@ class Steps:
         self._step = _followed(self._step, step, pace, least)
 
     def _go_on(self, event: Event, wall_seconds: float, value: float) -> str | None:
-        recovered = self._is_recovery(value)
+        recovered = self._is_recovery(event.level, value)
         if recovered:
             event.usual = event.recovery = True
         elif event.usual and event.grew(value):
-            event.usual = self.days.explain(wall_seconds - event.samples * self.interval_seconds, event.level, value)
+            begun = wall_seconds - event.samples * self.interval_seconds
+            event.usual = event.is_leak_over(value) or self.days.explain(begun, event.level, value)
         name = event.add(value)
         if event.over:
             if event.spike:
@@ -270,7 +279,8 @@ class Steps:
             self._reference.append(value)
         elif self._number - event.number >= (BEFORE if event.usual and not recovered else LASTS_SAMPLES):
             extreme = name in ("rapid_increase", "rapid_decrease")
-            self._was = [event.level, event.scale, self._number] if extreme else [] if recovered else self._was
+            back = recovered and self._is_back(value)
+            self._was = [event.level, event.scale, self._number] if extreme else [] if back else self._was
             if not event.up:
                 self.fell_from, self._fell = event.level, self._number
             self.event = None
