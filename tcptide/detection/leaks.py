@@ -29,6 +29,7 @@ GONE_SAMPLES = 5  # in a row, so that one odd sample is not the end
 STALLED = 0.25  # of its mean rate: with less, give or take a standard error, it grows no more
 SLOWER = 0.2  # a leak's rate changes by about this share while its age doubles
 FOLLOWS = 1.5  # times its share of the connections: CLOSE_WAIT that doesn't become more is no leak
+CHANCE = 3.0  # square roots of it
 TOGETHER = 6.0  # neighbouring blocks' errors are one another's, so that each counts for less
 
 KINDS = (
@@ -255,7 +256,8 @@ class LeakFinder:
 
 def _is_load(kind: Kind, onset: Onset, established: float, time_wait: float, close_wait: float) -> bool:
     """Whether CLOSE_WAIT has only become more as all connections have: a program closes with some delay."""
-    return not kind.logarithm and close_wait < FOLLOWS * onset.share * (established + time_wait)
+    usual = onset.share * (established + time_wait)
+    return not kind.logarithm and close_wait < FOLLOWS * usual + CHANCE * math.sqrt(usual + 1)
 
 
 def _exp(value: float) -> float:
