@@ -111,8 +111,8 @@ def _line(episode: Sequence[tuple[float, Verdict]]) -> str:
     last, verdict = episode[-1]
     since, expected = verdict.since or last, verdict.expected or 0.0
     furthest = max((each.seen or 0.0 for _, each in episode), key=lambda seen: abs(seen - expected))
-    grew = f", {verdict.grew}" if verdict.grew else ""
-    return f"{_iso(since)} to {_iso(last)}: {verdict.pattern}: {expected:.0f} -> {furthest:.0f}{grew}"
+    leaks = f", {verdict.grew}" if verdict.grew else ""
+    return f"{_iso(since)} to {_iso(last)}: {verdict.pattern}: {expected:.0f} -> {furthest:.0f}{leaks}"
 
 
 def _iso(seconds: float) -> str:

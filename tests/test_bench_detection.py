@@ -105,7 +105,7 @@ def minutes(counts: list[int]) -> str:
 def test_episodes_of_a_file(tmp_path: Path) -> None:
     text = "time,count\n" + minutes([100] * 120 + [900] * 20 + [100] * 100)
     assert episodes(read(written(tmp_path, text)), "quiet") == [
-        "2026-01-01T02:00:00Z to 2026-01-01T02:20:00Z: rapid_increase: 100 -> 900, ESTABLISHED",
+        "2026-01-01T02:00:00Z to 2026-01-01T02:20:00Z: rapid_increase: 100 -> 900",
         "240 samples, 60 s apart: 1 episodes, 219 samples without alarm",
     ]
 

@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "tcptide.advice": ANALYSIS | {"tcptide.words"},
     "tcptide.quality": TABLES,
     "tcptide.history_findings": ANALYSIS | {"tcptide.far", "tcptide.quality"},
-    "tcptide.forecast": TYPES | {"tcptide.detection.leaks", "tcptide.detection.ramps"},
+    "tcptide.forecast": TYPES | {f"tcptide.detection.{name}" for name in ("leaks", "pace", "ramps")},
     "tcptide.outlook": TABLES | {"tcptide.forecast"},
     "tcptide.observation": TABLES | {"tcptide.codec", "tcptide.outlook"},
     "tcptide.growth": TYPES | {"tcptide.codec"},

@@ -73,7 +73,7 @@ def test_exactly_the_same_while_all_rows_are_judged_again(loss: str, tmp_path_fa
     judged(broken, rows[:lost], rows[lost:], between=loss)
     assert found(broken) == found(whole)
     codes = {event[5] for event in found(whole)[1]}
-    assert {"leak_close_wait", "destination_range"} <= codes
+    assert {"leak_close_wait", "destination_time_wait"} <= codes
 
 
 def test_the_same_to_people_when_older_rows_are_out_of_reach(
