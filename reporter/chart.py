@@ -1,233 +1,265 @@
-"""One drawing: axes with units, a time axis in the report's zone, gaps that are shown as gaps, and its PNG files."""
+"""A chart: axes with units upon a canvas, a time axis in the report's zone, gaps that are shown as gaps."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import StepPatch
+from matplotlib.path import Path
 
 from . import times, words
+from .canvas import FONT_PIXELS, RIGHT, Canvas, Dashes, discs, polygon, together, wedges
 from .frames import Blocks, History
-from .palette import LIGHT, png
+from .outlines import width
 
-FONT_PIXELS = 12
-RIGHT = 12  # CSS pixels beside the axes
 FEW_POINTS = 40  # up to here every point is marked
+SMALL = FONT_PIXELS - 1
+ROW = 17  # CSS pixels of a row of the legend
+BOTTOM = 24
+SWATCH = 15
+RESTARTS = {"boot": "reboot", "namespace": "new namespace"}
+
+
+class Box(NamedTuple):
+    """A part of a canvas, in CSS pixels."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+class Key(NamedTuple):
+    """An entry of the legend: a surface, a line with its dashes (none: solid), or a flag."""
+
+    label: str
+    role: str
+    shape: str = "line"
+    dashes: Dashes = ()
+    width: float = 1.6
 
 
 @dataclass(frozen=True)
-class Size:
-    """A picture's size on the page, in CSS pixels, and how many of its own pixels it has for each."""
+class Frame:
+    """What the charts of a report have in common."""
 
-    width: int
-    height: int
-    scale: float
-    ticks: int  # most on the time axis
-
-
-NARROW = Size(400, 240, 2.4, 5)
-WIDE = Size(1040, 330, 1.7, 14)
+    history: History
+    blocks: Blocks
+    zone: tzinfo
+    simulated: bool
+    until: float = 0.0  # how far the time axis goes beyond the history
 
 
-@dataclass(frozen=True)
-class Image:
-    """The same picture for light and for dark surroundings."""
-
-    light: bytes
-    dark: bytes
-    width: int
-    height: int
-
-
-class Canvas:
-    """An empty figure in CSS pixels, that becomes an Image."""
-
-    def __init__(self, size: Size, left: int, top: int, bottom: int = 24, right: int = RIGHT) -> None:
-        self.size, self.top = size, top
-        self.figure = Figure(
-            figsize=(size.width / 96, size.height / 96), dpi=96 * size.scale, facecolor=LIGHT["surface"]
-        )
-        self._canvas = FigureCanvasAgg(self.figure)
-        self.width = width = size.width - left - right
-        self.height = height = size.height - top - bottom
-        self.axes: Axes = self.figure.add_axes(
-            (left / size.width, bottom / size.height, width / size.width, height / size.height),
-            facecolor=LIGHT["surface"],
-        )
-        self.axes.spines[["left", "right", "top"]].set_visible(False)
-        self.axes.spines["bottom"].set_color(LIGHT["muted"])
-        self.axes.tick_params(length=0, pad=5, labelsize=points(FONT_PIXELS), labelcolor=LIGHT["muted"])
-        self.axes.set_axisbelow(True)
-
-    def text(self, x: float, y: float, text: str, role: str = "muted", **how: Any) -> None:
-        """Words at CSS pixels from the lower left corner; nothing in them is markup."""
-        where = (x / self.size.width, y / self.size.height)
-        self.figure.text(*where, text, color=LIGHT[role], fontsize=points(FONT_PIXELS), parse_math=False, **how)
-
-    def heading(self, unit: str, simulated: bool, lane: int = 0) -> None:
-        """The line above the axes: the unit, and SIMULATED on the picture's face, since it can leave its page.
-
-        lane: CSS pixels to leave free between.
-        """
-        above = self.size.height - self.top + lane + 14
-        self.text(6, above, unit)
-        if simulated:
-            self.text(self.size.width - RIGHT, above, "SIMULATED", "close_wait", ha="right", weight="bold")
-
-    def image(self) -> Image:
-        """Draw it."""
-        light, dark = png(self._canvas)
-        width, height = self._canvas.get_width_height()
-        return Image(light, dark, width, height)
-
-
-def points(pixels: float) -> float:
-    """CSS pixels as the points that matplotlib counts fonts in."""
-    return pixels * 72 / 96
-
-
-class TimeChart:
-    """Numbers over time, with room for so many rows of legend above.
-
-    Values are drawn as steps: every block stands for exactly its own stretch of time.
-    """
+class Axes:
+    """Heights from 0 to the last of `marks`, over whatever is across."""
 
     def __init__(
         self,
-        size: Size,
-        history: History,
-        blocks: Blocks,
-        zone: tzinfo,
+        canvas: Canvas,
+        box: Box | None,
         *,
         unit: str,
         marks: Sequence[float],
-        rows: int,
+        keys: Sequence[Key] = (),
         simulated: bool,
         lane: int = 0,
-        until: float = 0.0,
+        labels: Sequence[str] | None = None,
+        title: str = "",
+        indent: float = 0.0,
     ) -> None:
-        """lane: CSS pixels over the axes for what is drawn there. until: how far the axis goes beyond the history."""
-        self._blocks, self._size, self._zone = blocks, size, zone
-        labels = [words.count(mark) for mark in marks]
-        self._canvas = Canvas(size, left=14 + 7 * max(map(len, labels)), top=32 + 17 * rows + lane)
-        self.axes = axes = self._canvas.axes
-        self.height = self._canvas.height  # of the axes, CSS pixels
-        self.range = (min(history.since, blocks.edges[0]), max(history.until, blocks.edges[-1], until))
-        self.pixels_per_second = self._canvas.width / (self.range[1] - self.range[0])
-        axes.set_xlim(*self.range)
-        axes.set_ylim(0, marks[-1] * 1.01)
-        axes.set_yticks(marks, labels)
-        axes.grid(axis="y", color=LIGHT["grid"], linewidth=points(1))
-        ticks = self._ticks(min(size.ticks, len(blocks.mean) + 1))
-        axes.set_xticks([wall for wall, _ in ticks], [label for _, label in ticks])
-        axes.tick_params(axis="x", length=points(4), color=LIGHT["muted"])
-        self._canvas.heading(unit, simulated, lane)
+        """lane: CSS pixels over the axes for what is drawn there. labels: of the marks, if not their numbers.
+
+        indent: the room that labels have at least, for charts below each other.
+        """
+        self.canvas = canvas
+        whole = box or Box(0, 0, canvas.size.width, canvas.size.height)
+        texts = [words.count(mark) for mark in marks] if labels is None else list(labels)
+        top = whole.top - 4
+        if title:
+            canvas.words(whole.left + 6, top, title, "text", size=FONT_PIXELS + 2, up="top", bold=True)
+            top -= ROW + 5
+        rows = self._legend(keys, whole.left + 6, whole.right - RIGHT, top)
+        above = top - ROW * rows - 13
+        canvas.words(whole.left + 6, above, unit)
+        if simulated:
+            canvas.words(whole.right - RIGHT, above, "SIMULATED", "close_wait", across="right", bold=True)
+        self.indent = max(indent, *(width(text, FONT_PIXELS) for text in texts))
+        self.left = whole.left + 11 + self.indent
+        self.right, self.bottom, self.top = whole.right - RIGHT, whole.bottom + BOTTOM, above - lane - 11
+        self.highest = marks[-1] * 1.01
+        self._marks = list(zip(marks, texts, strict=True))
+
+    def grid(self) -> None:
+        """The lines and numbers of the heights; over what is the ground of the chart."""
+        for mark, text in self._marks:
+            height = self.height(mark)
+            self.canvas.line((self.left, height), (self.right, height), "grid")
+            self.canvas.words(self.left - 5, height, text, across="right", up="middle")
+
+    def height(self, value: float) -> float:
+        """Where a value is."""
+        return self.bottom + (self.top - self.bottom) * value / self.highest
+
+    def heights(self, values: np.ndarray) -> np.ndarray:
+        """Where values are; those beyond the axes at their ends."""
+        return np.asarray(
+            self.bottom + (self.top - self.bottom) * np.clip(values, 0, self.highest) / self.highest, dtype=float
+        )
+
+    def _legend(self, keys: Sequence[Key], left: float, right: float, top: float) -> int:
+        """How many rows it takes."""
+        row, x = 0, left
+        for key in keys:
+            long = SWATCH + 6 + width(key.label, FONT_PIXELS)
+            if x > left and x + long > right:
+                row, x = row + 1, left
+            middle = top - ROW * row - ROW / 2 + 2
+            self._swatch(key, x, middle)
+            self.canvas.words(x + SWATCH + 6, middle, key.label, "text", up="middle")
+            x += long + 14
+        return row + 1 if keys else 0
+
+    def _swatch(self, key: Key, left: float, middle: float) -> None:
+        if key.shape == "area":
+            self.canvas.box(left, middle - 5, left + SWATCH, middle + 5, key.role)
+        elif key.shape == "flag":
+            self.canvas.fill(wedges([(left + SWATCH / 2, middle)], 3.5), key.role)
+        else:
+            self.canvas.line((left, middle), (left + SWATCH, middle), key.role, key.width, key.dashes)
+
+
+class TimeChart(Axes):
+    """Numbers over time, drawn as steps: every block stands for exactly its own stretch of time."""
+
+    def __init__(
+        self,
+        canvas: Canvas,
+        frame: Frame,
+        *,
+        unit: str,
+        marks: Sequence[float],
+        box: Box | None = None,
+        keys: Sequence[Key] = (),
+        lane: int = 0,
+        labels: Sequence[str] | None = None,
+        title: str = "",
+        bands: Sequence[tuple[float, float]] = (),
+        indent: float = 0.0,
+    ) -> None:
+        """bands: stretches of time that are marked."""
+        super().__init__(
+            *(canvas, box),
+            unit=unit,
+            marks=marks,
+            keys=keys,
+            simulated=frame.simulated,
+            lane=lane,
+            labels=labels,
+            title=title,
+            indent=indent,
+        )
+        history, blocks = frame.history, frame.blocks
+        self._blocks = blocks
+        self.range = (min(history.since, blocks.edges[0]), max(history.until, blocks.edges[-1], frame.until))
+        self.pixels_per_second = (self.right - self.left) / (self.range[1] - self.range[0])
+        self._edges = self.left + (blocks.edges - self.range[0]) * self.pixels_per_second
+        for since, until in bands:
+            self.band(*self.wide_enough(since, until), "band")
         self._gaps(history)
+        self.grid()
+        canvas.line((self.left, self.bottom), (self.right, self.bottom), "muted")
+        most = max(2, round(canvas.size.ticks * (self.right - self.left) / canvas.size.width))
+        for wall, text in times.ticks(*self.range, frame.zone, min(most, len(blocks.mean) + 1)):
+            x = self.x(wall)
+            canvas.line((x, self.bottom), (x, self.bottom - 4), "muted")
+            if x + width(text, FONT_PIXELS) / 2 < self.right + RIGHT:
+                canvas.words(x, self.bottom - 7, text, across="center", up="top")
         self._restarts(history)
 
-    def _ticks(self, most: int) -> list[tuple[float, str]]:
-        """Without those at the right end whose label would be cut."""
-        begin, end = self.range
-        pixels = self.pixels_per_second
-        ticks = times.ticks(begin, end, self._zone, most)
-        return [(wall, text) for wall, text in ticks if (end - wall) * pixels + RIGHT >= 3.6 * len(text)]
+    def x(self, wall: float) -> float:
+        """Where a moment is."""
+        return float(self.left + (wall - self.range[0]) * self.pixels_per_second)
 
     def _gaps(self, history: History) -> None:
-        whole = self.range[1] - self.range[0]
         for gap in history.gaps:
-            self.axes.axvspan(gap.since, gap.until, color=LIGHT["gap"], linewidth=0, zorder=0.5)
-            if gap.seconds / whole * self._size.width > 90:
-                self._note((gap.since + gap.until) / 2, 0.5, "no samples")
+            self.band(gap.since, gap.until, "gap")
+            if gap.seconds * self.pixels_per_second > 90:
+                self.note((gap.since + gap.until) / 2, 0.5, "no samples")
 
     def _restarts(self, history: History) -> None:
         for restart in history.restarts:
-            self.axes.axvline(restart.wall_seconds, color=LIGHT["muted"], linewidth=points(1), linestyle=(0, (2, 3)))
-            label = {"boot": "reboot", "namespace": "new namespace"}.get(restart.kind, "restart")
-            self._note(restart.wall_seconds, 0.94, label)
+            self.moment(restart.wall_seconds, (2, 3))
+            self.note(restart.wall_seconds, 0.94, RESTARTS.get(restart.kind, "restart"))
 
-    def _note(self, wall: float, height: float, text: str) -> None:
-        """Words inside the axes, kept from running over its ends."""
-        across = (wall - self.range[0]) / (self.range[1] - self.range[0])
-        side = "left" if across < 0.15 else "right" if across > 0.85 else "center"
-        self.axes.text(
-            *(wall, height, text),
-            transform=self.axes.get_xaxis_transform(),
-            color=LIGHT["muted"],
-            fontsize=points(FONT_PIXELS - 1),
-            ha=side,
-            va="center",
-            parse_math=False,
-            bbox={"facecolor": LIGHT["surface"], "linewidth": 0, "alpha": 0.85, "pad": 1.5},
-        )
+    def band(self, since: float, until: float, role: str) -> None:
+        """A stretch of time, from bottom to top."""
+        self.canvas.box(self.x(since), self.bottom, self.x(until), self.top, role)
 
-    def area(self, values: np.ndarray, role: str, label: str | None = None, base: np.ndarray | float = 0) -> None:
+    def wide_enough(self, since: float, until: float) -> tuple[float, float]:
+        """The stretch, or one around it of two pixels; within the axes."""
+        widen = max(0.0, 2 / self.pixels_per_second - (until - since)) / 2
+        return max(self.range[0], since - widen), min(self.range[1], until + widen)
+
+    def moment(self, wall: float, dashes: Dashes = ()) -> None:
+        """A line upright."""
+        x = self.x(wall)
+        self.canvas.line((x, self.bottom), (x, self.top), "muted", dashes=dashes)
+
+    def note(self, wall: float, share: float, text: str) -> None:
+        """Words inside the axes, at a share of their height, kept from running over their ends."""
+        half = width(text, SMALL) / 2 + 2
+        x = min(max(self.x(wall), self.left + half), self.right - half)
+        height = self.bottom + share * (self.top - self.bottom)
+        self.canvas.words(x, height, text, size=SMALL, across="center", up="middle", backed=True)
+
+    def area(self, values: np.ndarray, role: str, base: np.ndarray | float = 0.0) -> None:
         """A filled surface between two heights."""
-        self._stairs(values, base, fill=True, facecolor=LIGHT[role], linewidth=0, label=label)
+        upper, lower = self.heights(values), self.heights(np.broadcast_to(base, values.shape))
+        parts = []
+        for begin, end in _runs(values):
+            edges = np.repeat(self._edges[begin : end + 1], 2)[1:-1]
+            there = np.column_stack([edges, np.repeat(upper[begin:end], 2)])
+            back = np.column_stack([edges, np.repeat(lower[begin:end], 2)])
+            parts.append(polygon(np.concatenate([there, back[::-1]])))
+        self.canvas.fill(together(parts), role)
 
-    def line(self, values: np.ndarray, role: str, label: str, dashes: Sequence[float] = (), width: float = 1.6) -> None:
-        """A line of steps; few points get a mark each."""
-        style = (0, tuple(dashes)) if dashes else "solid"
-        look = {"edgecolor": LIGHT[role], "linewidth": points(width), "linestyle": style, "zorder": 2.5}
-        self._stairs(values, None, fill=False, label=label, **look)
-        self.marks(values, role)
+    def line(self, values: np.ndarray, key: Key) -> None:
+        """A line of steps, as its key in the legend; few points get a mark each."""
+        heights, parts = self.heights(values), []
+        for begin, end in _runs(values):
+            edges = np.repeat(self._edges[begin : end + 1], 2)[1:-1]
+            parts.append(Path(np.column_stack([edges, np.repeat(heights[begin:end], 2)])))
+        self.canvas.stroke(together(parts), key.role, key.width, key.dashes)
+        self.marks(values, key.role)
 
     def marks(self, values: np.ndarray, role: str) -> None:
         """A dot for each value, as long as they are few."""
-        if np.isfinite(values).sum() <= FEW_POINTS:
-            self._scatter(values, role, "o")
+        seen = np.isfinite(values)
+        if seen.sum() <= FEW_POINTS:
+            self.canvas.fill(discs(list(zip(self._middles[seen], self.heights(values)[seen], strict=True)), 3), role)
 
-    def flags(self, where: np.ndarray, label: str, role: str = "close_wait") -> None:
+    def flags(self, where: np.ndarray, role: str) -> None:
         """A mark at the top of the axes over each block where something happened."""
-        if where.any():
-            self._scatter(np.where(where, self.axes.get_ylim()[1] * 0.97, np.nan), role, "v", label)
+        self.canvas.fill(wedges([(x, self.top - 5) for x in self._middles[where]], 3.5), role)
 
-    def _scatter(self, values: np.ndarray, role: str, marker: str, label: str | None = None) -> None:
-        middles = (self._blocks.edges[:-1] + self._blocks.edges[1:]) / 2
-        size = points(6) ** 2
-        self.axes.scatter(middles, values, size, LIGHT[role], marker=marker, linewidths=0, zorder=3, label=label)
+    @property
+    def _middles(self) -> np.ndarray:
+        return np.asarray((self._edges[:-1] + self._edges[1:]) / 2)
 
-    def _stairs(self, values: np.ndarray, base: np.ndarray | float | None, **style: Any) -> None:
-        """Axes.stairs() would look for the ends of the axes in each step, at several times the cost of drawing."""
-        patch = StepPatch(values, self._blocks.edges, baseline=base, joinstyle="round", **style)  # type: ignore[arg-type]
-        self.axes.add_artist(patch)
-
-    def level(self, height: float, label: str = "", role: str = "close_wait") -> None:
+    def level(self, value: float, label: str = "", role: str = "close_wait") -> None:
         """A limit: a dashed line, with a name if the axis does not say enough."""
-        self.axes.axhline(height, color=LIGHT[role], linewidth=points(1), linestyle=(0, (5, 3)), zorder=2)
-        self.axes.text(
-            *(0.995, height, label),
-            transform=self.axes.get_yaxis_transform(),
-            color=LIGHT[role],
-            fontsize=points(FONT_PIXELS - 1),
-            ha="right",
-            va="bottom",
-            parse_math=False,
-        )
+        height = self.height(value)
+        self.canvas.line((self.left, height), (self.right, height), role, dashes=(5, 3))
+        if label:
+            self.canvas.words(self.right - 2, height + 3, label, role, size=SMALL, across="right")
 
-    def image(self, columns: int) -> Image:
-        """The finished picture, with a legend of so many columns above the axes if anything has a name."""
-        handles, labels = self.axes.get_legend_handles_labels()
-        if labels:
-            self._canvas.figure.legend(
-                *(handles, labels),
-                loc="upper left",
-                bbox_to_anchor=(0, 1),
-                ncols=columns,
-                frameon=False,
-                fontsize=points(FONT_PIXELS),
-                labelcolor=LIGHT["text"],
-                handlelength=1.3,
-                handleheight=0.8,
-                handletextpad=0.5,
-                columnspacing=1.2,
-                borderaxespad=0.3,
-            )
-        return self._canvas.image()
+
+def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Begin and end of each stretch without a NaN."""
+    seen = np.concatenate([[False], np.isfinite(values), [False]])
+    turns = np.flatnonzero(seen[1:] != seen[:-1])
+    yield from zip(turns[::2], turns[1::2], strict=True)
 
 
 def marks(top: float) -> list[float]:
@@ -240,20 +272,22 @@ def marks(top: float) -> list[float]:
     return [float(step * number) for number in range(int(np.ceil(top / step - 1e-9)) + 1)]
 
 
-def bars(rows: Sequence[tuple[str, float, str]], unit: str, *, simulated: bool) -> Image:
-    """Numbers by name and colour, a horizontal bar each, the first on top: for what has no course over time yet."""
-    size = replace(NARROW, height=44 + 26 * len(rows))
-    canvas = Canvas(size, left=16 + 8 * max(len(name) for name, _, _ in rows), top=32, bottom=12, right=60)
-    axes = canvas.axes
-    names, values, roles = zip(*rows, strict=True)
-    drawn = axes.barh(range(len(rows)), values, height=0.62, color=[LIGHT[role] for role in roles])
-    axes.bar_label(
-        drawn, [words.count(value) for value in values], padding=4, fontsize=points(FONT_PIXELS), color=LIGHT["text"]
-    )
-    axes.set_yticks(range(len(rows)), names)
-    axes.set_xticks([])
-    axes.set_xlim(0, max(*values, 1))
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.spines["bottom"].set_visible(False)
-    canvas.heading(unit, simulated)
-    return canvas.image()
+def bars(
+    canvas: Canvas, box: Box | None, rows: Sequence[tuple[str, float, str]], unit: str, *, simulated: bool
+) -> None:
+    """Numbers by name and colour, a horizontal bar each, the first on top: for what has no course over time."""
+    whole = box or Box(0, 0, canvas.size.width, canvas.size.height)
+    canvas.words(whole.left + 6, whole.top - 17, unit)
+    if simulated:
+        canvas.words(whole.right - RIGHT, whole.top - 17, "SIMULATED", "close_wait", across="right", bold=True)
+    left = whole.left + 14 + max(width(name, FONT_PIXELS) for name, _, _ in rows)
+    numbers = [words.count(value) for _, value, _ in rows]
+    longest = whole.right - RIGHT - 6 - max(width(number, FONT_PIXELS) for number in numbers) - left
+    most = max(1.0, *(value for _, value, _ in rows))
+    each = (whole.top - 28 - whole.bottom - 8) / len(rows)
+    for place, ((name, value, role), number) in enumerate(zip(rows, numbers, strict=True)):
+        middle = whole.top - 28 - each * (place + 0.5)
+        end = left + longest * value / most
+        canvas.words(left - 6, middle, name, across="right", up="middle")
+        canvas.box(left, middle - each * 0.31, end, middle + each * 0.31, role)
+        canvas.words(end + 4, middle, number, "text", up="middle")

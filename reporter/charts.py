@@ -1,22 +1,24 @@
-"""The pictures of the report: what each shows, how to read it, and its finding in one sentence."""
+"""The pictures over time: what each shows, how to read it, and its finding in one sentence."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 
 import numpy as np
+import pandas as pd
 
 from tcptide import levels
-from tcptide.model import NOT_CONNECTIONS, Sample
 from tcptide.saying import sentence, time_left
+from tcptide.schema import QUARTER_SECONDS
 
-from . import lane, patterns, words
+from . import lane, words
 from .ahead import Ahead
-from .chart import NARROW, WIDE, Image, Size, TimeChart, bars, marks
+from .canvas import NARROW, WIDE, Canvas, Image, Size
+from .chart import Box, Frame, Key, TimeChart, marks
+from .compare import Before
 from .figures import Measured, column, usage
-from .frames import EXPECTED, Blocks, History
+from .frames import EXPECTED, Blocks
+from .lane import Mark
 from .limits import Limits
-from .patterns import Marked
 from .picture import Line, Picture
 
 #: Layers of the stack from the bottom, neighbours of different lightness: name, colour, series. What is no layer, or
@@ -30,38 +32,44 @@ LAYERS = (
     ("FIN_WAIT", "fin_wait", ("fin_wait1", "fin_wait2")),
 )
 THIN = 0.01  # of the highest total
+TALL = 320  # CSS pixels of a picture with two charts
+
+#: Lines that are told apart by their dashes, in the order of their names: colour, dashes.
+STYLES = (("established", ()), ("close_wait", (4, 2)), ("syn_sent", (1, 1.5)), ("text", (6, 2, 1, 2)))
 
 
 @dataclass(frozen=True)
 class Charts:
     """What all pictures of a report have in common."""
 
-    history: History
-    blocks: Blocks
-    zone: tzinfo
-    simulated: bool
+    frame: Frame
     limits: Limits
     now: str  # what the last numbers are called
-    patterns: Sequence[Marked] = ()
+    marks: Sequence[Mark] = ()  # what went wrong when, by its number in the list
+    marked: str = ""  # the same in words
     ahead: Ahead | None = None  # of the destination that is fullest now
+    destinations: Sequence[tuple[str, np.ndarray]] = ()  # percent of the ports by block, the fullest first
+    before: Before | None = None  # the period that this one is compared with
 
     @property
     def resolution(self) -> str:
         """What a step of a line stands for, and a surface."""
-        if self.blocks.seconds is None:
-            if self.history.rollups_until is None:
+        if self.frame.blocks.seconds is None:
+            if self.frame.history.rollups_until is None:
                 return "Each step is one sample."
             each = "one sample, or the mean of a quarter of an hour"
         else:
-            each = f"the mean of {words.duration(self.blocks.seconds)}"
+            each = f"the mean of {words.duration(self.frame.blocks.seconds)}"
         return f"Each step is {each}; a surface under a line reaches to the highest value in it."
 
     def all(self) -> list[Picture]:
-        """The pictures of the page in its order, without those of which nothing was seen."""
+        """The pictures over time in their order on the page, without those of which nothing was seen."""
         pictures = [
             self.states(),
+            self.compared(),
             self.time_wait(),
             self.ports(),
+            self.by_destination(),
             self.rare_states(),
             self.accept_queues(),
             self.opens(),
@@ -71,7 +79,8 @@ class Charts:
 
     def states(self) -> Picture:
         """All connections, stacked by state."""
-        mean, total = self.blocks.mean, column(self.history, "total")
+        blocks, history = self.frame.blocks, self.frame.history
+        mean, total = blocks.mean, column(history, "total")
         rest = mean["total"].to_numpy()
         layers = []
         for name, role, members in LAYERS:
@@ -81,29 +90,29 @@ class Charts:
                 rest = rest - values
         if np.nanmax(rest) > 0:
             layers.append(("other", "other", rest))
-
-        averaged = bool(self.blocks.seconds or self.history.rollups_until)
+        averaged = bool(blocks.seconds or history.rollups_until)
         expected = mean[EXPECTED].to_numpy()
         expects = bool(np.isfinite(expected).any())
         top = max(total.highest or 0, float(np.nanmax(expected)) if expects else 0)
+        highest = Key("highest total", "text", width=0.9)
+        foretold = Key("expected", "text", dashes=(4, 2), width=1)
+        keys = [*(Key(name, role, "area") for name, role, _ in layers), *[highest] * averaged, *[foretold] * expects]
 
-        def draw(size: Size, columns: int) -> Image:
-            rows = -(-(len(layers) + averaged + expects) // columns)
-            chart = self._chart(size, "connections", marks(top), rows, lane.HEIGHT if self.patterns else 0)
-            lane.draw_patterns(chart, self.patterns)
+        def draw(size: Size) -> Image:
+            canvas = Canvas(size)
+            chart = self.chart(canvas, "connections", marks(top), keys)
             base = 0 * rest
-            for name, role, values in layers:
-                chart.area(base + values, role, name, base)
+            for _, role, values in layers:
+                chart.area(base + values, role, base)
                 base = base + values
             if averaged:
-                chart.line(self.blocks.highest["total"].to_numpy(), "text", "highest total", width=0.9)
+                chart.line(blocks.highest["total"].to_numpy(), highest)
             else:
                 chart.marks(base, "text")
             if expects:
-                chart.line(expected, "text", "expected", (4, 2), width=1)
-            return chart.image(columns)
+                chart.line(expected, foretold)
+            return canvas.image()
 
-        how = "The bars and bands are the patterns of the list above, by their numbers." if self.patterns else ""
         means = {name: np.nanmean(values) for name, _, values in layers}
         most = max(means, key=lambda name: means[name], default=None)
         leading = f"; {most} is {words.percent(100 * means[most] / total.mean)} of them" if most and total.mean else ""
@@ -111,35 +120,85 @@ class Charts:
             "states",
             "Connections by state",
             f"{words.counted(total.mean, 'connection')} on average{leading}; the most were {self._highest(total)}.",
-            how,
-            draw(NARROW, 3),
-            draw(WIDE, 9),
-            patterns.sentence(self.patterns, self.zone),
+            "",
+            draw(NARROW),
+            draw(WIDE),
+            self.marked,
+        )
+
+    def compared(self) -> Picture | None:
+        """The connections against those of the period before."""
+        if self.before is None:
+            return None
+        history, blocks = self.frame.history, self.frame.blocks
+        then, now = by_block(self.before.total(self.frame.zone), blocks), blocks.mean["total"].to_numpy()
+        if not np.isfinite(then).any():
+            return None
+        of, past = column(history, "total"), column(self.before.history, "total")
+        keys = [Key("this period", "established"), Key(self.before.words, "text", dashes=(4, 2), width=1.2)]
+        canvas = Canvas(NARROW)
+        chart = self.chart(canvas, "connections, mean", marks(float(max(np.nanmax(then), np.nanmax(now)))), keys)
+        chart.area(now, "tint")
+        chart.line(then, keys[1])
+        chart.line(now, keys[0])
+        changed = words.change(of.mean, past.mean)
+        change = f": {changed}" if changed else ""
+        return Picture(
+            "total",
+            f"Connections against {self.before.words}",
+            f"{words.count(of.mean)} on average, {words.count(past.mean)} {self.before.words}{change}.",
+            "Both at the same weekday and time of day.",
+            canvas.image(),
         )
 
     def time_wait(self) -> Picture | None:
-        """TIME_WAIT, and how far its limit is."""
-        of = column(self.history, "time_wait")
-        most = usage(self.history, "time_wait").highest or 0
-        limit = column(self.history, "time_wait_limit").now
+        """TIME_WAIT and how far its limit is; below, how fast it comes about."""
+        of, created = column(self.frame.history, "time_wait"), column(self.frame.history, "time_wait_created")
+        if of.highest is None:
+            return None
+        most = usage(self.frame.history, "time_wait").highest or 0
+        limit = column(self.frame.history, "time_wait_limit").now
+        near = bool(limit and most >= 25)
+        blocks = self.frame.blocks
+        size = replace(NARROW, height=TALL if created.highest is not None else NARROW.height)
+        canvas = Canvas(size)
+        upper = Box(0, TALL - 185 if created.highest is not None else 0, size.width, size.height)
+        axis = marks(max(of.highest, limit or 0.0 if near else 0.0))
+        line = Key("TIME_WAIT", "text")
+        chart = self.chart(canvas, "sockets", axis, box=upper)
+        chart.area(blocks.highest["time_wait"].to_numpy(), "time_wait")
+        chart.line(blocks.mean["time_wait"].to_numpy(), line)
+        if near and limit:
+            chart.level(limit, f"limit {words.count(limit)} (tcp_max_tw_buckets)")
+        rate = ""
+        if created.highest is not None:
+            lower = Box(0, 0, size.width, upper.bottom)
+            under = replace(self, frame=replace(self.frame, simulated=False)).chart(
+                *(canvas, "created per second", _few(marks(created.highest))),
+                box=lower,
+                numbered=False,
+                indent=chart.indent,
+            )
+            under.area(blocks.highest["time_wait_created"].to_numpy(), "tint")
+            under.line(blocks.mean["time_wait_created"].to_numpy(), Key("", "established"))
+            rate = f" Up to {words.per_second(created.highest)} were created; each lasts a minute."
         of_limit = f", {words.percent(most)} of the limit of {words.count(limit)}" if limit else ""
-        line = Line("TIME_WAIT", "time_wait", "text", under="time_wait")
-        limits = [(limit, "tcp_max_tw_buckets")] if limit and most >= 40 else []
-        return self._picture(
-            ("time_wait", "TIME_WAIT", "sockets"),
-            [line],
-            f"At most {self._highest(of)}{of_limit}; {words.count(of.now)} {self.now}.",
-            "" if limits else "Its limit, tcp_max_tw_buckets, is far above the picture." if limit else "",
-            limits,
+        return Picture(
+            "time_wait",
+            "TIME_WAIT and how fast it comes about",
+            f"At most {self._highest(of)}{of_limit}; {words.count(of.now)} {self.now}.{rate}",
+            "" if near else "Its limit, tcp_max_tw_buckets, is far above the picture." if limit else "",
+            canvas.image(),
         )
 
     def ports(self) -> Picture | None:
         """How full the fullest destination is."""
-        worst = column(self.history, "worst_destination")
+        history = self.frame.history
+        worst = column(history, "worst_destination")
         of = self.limits.of("tcp_port_exhaustion", "worst_destination")
         limits = sorted({limit for limit in (levels.KNEE_PERCENT, *of) if limit and limit < 100})
         lowest = min((limit for limit in of if limit is not None), default=100.0)
-        above = self.history.seconds_above("worst_destination", lowest)
+        above = history.seconds_above("worst_destination", lowest)
         long = f", above {lowest:g}% for {words.duration(above)}" if above else ""
         lines = [
             Line("fullest destination", "worst_destination", "established", under="tint"),
@@ -150,7 +209,7 @@ class Charts:
             lines,
             f"The fullest destination took at most {self._highest(worst, words.percent)}{long}.{self._full()}",
             f"Above {levels.KNEE_PERCENT:g}% each connect() there gets slow; at 100% it fails.{self._cone_words()}",
-            [(limit, "") for limit in limits],
+            limits=limits,
             axis=(0, *limits, 100),
             ahead=self.ahead,
         )
@@ -176,6 +235,20 @@ class Charts:
         cone = self.ahead and self.ahead.cone
         return " The cone holds what is to come with 80% probability, if it goes on like this." if cone else ""
 
+    def by_destination(self) -> Picture | None:
+        """The ports by destination, where there is more than one to tell apart."""
+        shown = self.destinations[: len(STYLES)]
+        if len(shown) < 2:
+            return None
+        keys = [Key(name, role, dashes=dashes) for (name, _), (role, dashes) in zip(shown, STYLES, strict=False)]
+        tops = [float(np.nanmax(values)) for _, values in shown]
+        canvas = Canvas(NARROW)
+        chart = self.chart(canvas, "percent of the range", marks(max(tops)), keys)
+        for key, (_, values) in zip(keys, shown, strict=True):
+            chart.line(values, key)
+        told = ", ".join(f"{words.percent(top)} {name}" for (name, _), top in zip(shown, tops, strict=True))
+        return Picture("destinations", "Ports by destination", f"At most {told}.", "", canvas.image())
+
     def rare_states(self) -> Picture | None:
         """The states that sockets only pass through while all is well."""
         lines = [
@@ -183,17 +256,17 @@ class Charts:
             Line("SYN_RECV", "syn_recv", "established", (4, 2)),
             Line("SYN_SENT", "syn_sent", "syn_sent", (1, 1.5)),
         ]
-        most = [(line.label, column(self.history, line.name)) for line in lines]
+        most = [(line.label, column(self.frame.history, line.name)) for line in lines]
         return self._picture(
             ("rare-states", "States that should be few", "sockets"),
             lines,
-            f"At most {', '.join(f'{words.count(of.highest)} {label}' for label, of in most)}.",
+            f"At most {', '.join(self._most(of, label) for label, of in most)}.",
             "CLOSE_WAIT that grows: a program does not close(). SYN_RECV: a flood. SYN_SENT: nobody answers.",
         )
 
     def opens(self) -> Picture | None:
         """New connections by who opened them."""
-        both = column(self.history, "active_opens", "passive_opens")
+        both = column(self.frame.history, "active_opens", "passive_opens")
         lines = [
             Line("by others", "passive_opens", "established", under="tint"),
             Line("by this host", "active_opens", "close_wait", (4, 2)),
@@ -201,13 +274,13 @@ class Charts:
         return self._picture(
             ("opens", "Connections opened", "per second"),
             lines,
-            f"{words.per_second(both.mean)} on average, {words.per_second(both.highest)} at most.",
+            f"{words.per_second(both.mean)} on average, at most {self._highest(both, words.per_second)}.",
             "",
         )
 
     def errors(self) -> Picture | None:
         """What went wrong, by the minute."""
-        increase = self.history.increase
+        increase = self.frame.history.increase
         lines = [
             Line("segments sent again", "retrans_segs", "established", factor=60),
             Line("failed opens", "attempt_fails", "close_wait", (4, 2), factor=60),
@@ -218,8 +291,8 @@ class Charts:
 
     def accept_queues(self) -> Picture | None:
         """How full the fullest accept queue was, and when one overflowed."""
-        fullest = column(self.history, "worst_listener")
-        dropped = self.history.increase["listen_overflows"]
+        fullest = column(self.frame.history, "worst_listener")
+        dropped = self.frame.history.increase["listen_overflows"]
         lost = f"{words.count(dropped)} connections were dropped" if dropped else "none was seen to overflow"
         return self._picture(
             ("accept-queues", "Accept queues", "percent of the backlog"),
@@ -236,66 +309,97 @@ class Charts:
         lines: Sequence[Line],
         finding: str,
         how: str,
-        limits: Sequence[tuple[float, str]] = (),
+        limits: Sequence[float] = (),
         axis: Sequence[float] | None = None,
         flags: str | None = None,
         ahead: Ahead | None = None,
     ) -> Picture | None:
         name, title, unit = names
-        if self.history.values[[line.name for line in lines]].isna().all(axis=None):
+        history, mean, highest = self.frame.history, self.frame.blocks.mean, self.frame.blocks.highest
+        if history.values[[line.name for line in lines]].isna().all(axis=None):
             return None
-        mean, highest = self.blocks.mean, self.blocks.highest
         if axis is None:
-            tops = [highest[line.name].max() * line.factor for line in lines] + [limit for limit, _ in limits]
-            axis = marks(float(np.nanmax([0, *tops])))
-        cone, now = ahead.cone if ahead else (), self.history.until
-        columns = 2 if cone else 3
-        chart = self._chart(NARROW, unit, axis, 2 if cone else 1, until=lane.end(cone, self.history.since, now))
+            axis = marks(float(np.nanmax([0, *(highest[line.name].max() * line.factor for line in lines)])))
+        cone = ahead.cone if ahead else ()
+        flagged = highest[flags].to_numpy() > 0 if flags else np.zeros(0, dtype=bool)
+        keys = [Key(line.label, line.role, dashes=line.dashes) for line in lines]
+        also = [lane.FORECAST] * bool(cone) + [Key("overflows", "close_wait", "flag")] * bool(flagged.any())
+        canvas = Canvas(NARROW)
+        ends = lane.end(cone, history.since, history.last)
+        chart = self.chart(canvas, unit, axis, [*keys, *also], until=ends)
         for line in lines:
             if line.under:
                 chart.area(highest[line.name].to_numpy() * line.factor, line.under)
-        for line in lines:
-            chart.line(mean[line.name].to_numpy() * line.factor, line.role, line.label, line.dashes)
-        for limit, label in limits:
-            chart.level(limit, label)
+        for line, key in zip(lines, keys, strict=True):
+            chart.line(mean[line.name].to_numpy() * line.factor, key)
+        for limit in limits:
+            chart.level(limit)
         if cone:
-            lane.draw_cone(chart, cone, now)
-        if flags:
-            chart.flags(highest[flags].to_numpy() > 0, "overflows")
-        return Picture(name, title, finding, how, chart.image(columns))
+            lane.draw_cone(chart, cone, history.last)
+        if flagged.any():
+            chart.flags(flagged, "close_wait")
+        return Picture(name, title, finding, how, canvas.image())
 
-    def _chart(
-        self, size: Size, unit: str, axis: Sequence[float], rows: int, over: int = 0, until: float = 0.0
+    def chart(
+        self,
+        canvas: Canvas,
+        unit: str,
+        axis: Sequence[float],
+        keys: Sequence[Key] = (),
+        *,
+        box: Box | None = None,
+        until: float = 0.0,
+        numbered: bool = True,
+        labels: Sequence[str] | None = None,
+        indent: float = 0.0,
     ) -> TimeChart:
-        return TimeChart(
-            *(size, self.history, self.blocks, self.zone),
+        """A chart with the marks of what went wrong."""
+        high = lane.HEIGHT if self.marks and numbered else 0
+        frame = replace(self.frame, until=until)
+        chart = TimeChart(
+            *(canvas, frame),
             unit=unit,
             marks=axis,
-            rows=rows,
-            simulated=self.simulated,
-            lane=over,
-            until=until,
+            box=box,
+            keys=keys,
+            lane=high,
+            labels=labels,
+            indent=indent,
+            bands=[(one.since, one.until) for one in self.marks],
         )
+        if high:
+            lane.numbers(chart, self.marks)
+        return chart
+
+    def _most(self, measured: Measured, label: str) -> str:
+        """`3,999 CLOSE_WAIT (Sun 22 Nov 10:56)`."""
+        when = "" if not measured.highest else f" ({words.stamp(measured.when or 0, self.frame.zone)})"
+        return f"{words.count(measured.highest)} {label}{when}"
 
     def _highest(self, measured: Measured, say: Callable[[float | None], str] = words.count) -> str:
         """`3,204 (Tue 18 Nov 14:03)`."""
-        when = "" if not measured.highest else f" ({words.stamp(measured.when or 0, self.zone)})"
+        when = "" if not measured.highest else f" ({words.stamp(measured.when or 0, self.frame.zone)})"
         return say(measured.highest) + when
 
 
-def states_now(sample: Sample, simulated: bool) -> Picture | None:
-    """The states of one sample: what there is to draw while there is no history, if there is a connection."""
-    counts = {state: v4 + v6 for state, (v4, v6) in sample.states.items() if state not in NOT_CONNECTIONS}
-    roles = {member: role for _, role, members in LAYERS for member in members}
-    rows = [(state, number, roles.get(state.lower(), "other")) for state, number in counts.items() if number]
-    if not rows:
-        return None
-    rows.sort(key=lambda row: -row[1])
-    told = ", ".join(f"{words.count(number)} {state}" for state, number, _ in rows)
-    return Picture(
-        "states-now",
-        "Connections by state",
-        f"{words.counted(sum(counts.values()), 'connection')}: {told}.",
-        "One sample is a moment: a course over time needs at least two.",
-        bars(rows, "connections", simulated=simulated),
+def by_block(values: pd.Series, blocks: Blocks) -> np.ndarray:
+    """The mean of a series by wall clock seconds in each block, or of the quarter around it where blocks are short."""
+    edges = blocks.edges
+    known = values.dropna()
+    walls = known.index.to_numpy(dtype=float)
+    number = np.searchsorted(edges, walls, side="right") - 1
+    inside = (number >= 0) & (number < len(edges) - 1)
+    sums, counts = (
+        np.bincount(number[inside], weights, len(edges) - 1) for weights in (known.to_numpy()[inside], inside[inside])
     )
+    middles = (edges[:-1] + edges[1:]) / 2
+    at = np.clip(np.searchsorted(walls, middles, side="right") - 1, 0, max(0, len(walls) - 1))
+    if not len(walls):
+        return np.full(len(middles), np.nan)
+    near = np.where((middles >= walls[at]) & (middles - walls[at] < QUARTER_SECONDS), known.to_numpy()[at], np.nan)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), near)
+
+
+def _few(axis: list[float]) -> list[float]:
+    """At most three of the marks, for a low chart."""
+    return axis if len(axis) <= 3 else [0, axis[-1] / 2, axis[-1]]

@@ -15,12 +15,13 @@ import pandas as pd
 from tcptide.model import NOT_CONNECTIONS, STATES, Event, Sample
 from tcptide.series import BY_NAME
 
-from . import frames, words
+from . import frames, heat, words
 from .ahead import Ahead
+from .attention import SEVERITIES, Attention
 from .events import STATES as LEVELS
 from .figures import Figure, Measured, column
 from .frames import EXPECTED, History
-from .page import SEVERITIES, Attention, Page
+from .page import Page
 from .rendering import printable
 from .tables import Table
 
@@ -61,7 +62,13 @@ def document(page: Page) -> dict[str, Any]:
         "lacking": page.lacking,
         "stale": page.stale or None,
         "newest": _time(loaded.newest.origin.wall_seconds, zone) if loaded.newest else None,
-        "findings": _findings(page),
+        "summary": {
+            "severity": page.summary.severity,
+            "text": page.summary.text,
+            "first": page.summary.first or None,
+            "judged": page.judged or None,
+        },
+        "findings": [_finding(one, zone) for one in page.attention],
         "figures": [_figure(one, zone) for one in page.figures],
         "comparison": _comparison(page, zone),
         "stats": _stats(history, loaded.newest),
@@ -74,12 +81,14 @@ def document(page: Page) -> dict[str, Any]:
         "port_info": _port_info(page, zone),
         "forecasts": [_forecast(one) for one in loaded.ahead],
         "alerts": [_alert(event, zone) for event in loaded.events if event.new],
+        "alerts_by_level": _table(page.levels),
         "events": [_event(event, zone) for event in loaded.events],
         "states": _table(page.states),
         "tables": [_table(table) for table in page.tops],
         "pictures": [
             {"name": one.name, "title": one.title, "finding": one.finding, "how": one.how} for one in page.pictures
         ],
+        "hours_of_the_week": _hours(history, zone),
         "series": _series(history, zone),
         "quality": _quality(page, zone),
         "limits": page.limits,
@@ -119,23 +128,27 @@ def _stretch(since: float, until: float, zone: tzinfo) -> dict[str, Any]:
     return {"since": _time(since, zone), "until": _time(until, zone), "seconds": _number(until - since)}
 
 
-def _findings(page: Page) -> list[dict[str, Any]]:
-    """Of the newest sample, then of the period."""
-    now = [(one, True) for one in page.now or ()]
-    return [_finding(one, is_now) for one, is_now in [*now, *((one, False) for one in page.seen)]]
-
-
-def _finding(one: Attention, is_now: bool) -> dict[str, Any]:
+def _finding(one: Attention, zone: tzinfo) -> dict[str, Any]:
     return {
+        "number": one.number,
         "code": one.code,
         "severity": one.severity,
-        "now": is_now,
+        "goes_on": one.goes_on,
         "subject": one.subject,
+        "who": one.who or None,
         "values": {name: _number(value) if isinstance(value, float) else value for name, value in one.values.items()},
         "what": one.what,
+        "when": [_stretch(each.since, each.until, zone) for each in one.stretches],
         "evidence": one.evidence,
+        "also": list(one.also),
         "next_step": one.next_step or None,
     }
+
+
+def _hours(history: History, zone: tzinfo) -> list[list[float | int | None]] | None:
+    """Mean connections by weekday, Monday first, and hour."""
+    found = heat.heat_of(history, zone)
+    return None if found is None else [_numbers(day) for day in found.mean]
 
 
 def _figure(one: Figure, zone: tzinfo) -> dict[str, Any]:

@@ -70,6 +70,11 @@ class History:
         return max(self.ends[self.ends > self.begins], default=None)
 
     @property
+    def last(self) -> float:
+        """Wall clock seconds of the newest row: the period may go on without one."""
+        return float(self.ends[-1])
+
+    @property
     def coverage(self) -> float | None:
         """The share of the period, 0 to 1, that samples stand for; None for a period without length."""
         whole = self.until - self.since

@@ -14,11 +14,12 @@ from tcptide.model import Destination, Event, Listener, Point, Rates, Sample, So
 from tcptide.outlook import Outlook
 from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import point_of
-from tcptide.store import SOURCE, Reader, StateError
+from tcptide.store import Reader, StateError
 
 from . import quarters
 from .ahead import Ahead, ahead
-from .masking import shown_destination, shown_event
+from .held import Row, chosen
+from .masking import shown_destination, shown_event, shown_top
 from .period import Earlier, Period, earlier
 from .quarters import Quarters
 
@@ -48,32 +49,13 @@ class Loaded:
     calendar: Period | None = None  # where the period is one of the calendar
     earlier: Earlier | None = None  # what the period is compared with
     earlier_rollups: Quarters = quarters.NONE  # of that
+    rows: Sequence[Row] = ()  # the top lists of some of the points, oldest first
+    host: Sample | None = None  # the newest sample, whether or not it is of this period
 
     @property
     def seconds(self) -> float:
         """How long the period is."""
         return self.until - self.since
-
-
-class _State(Reader):
-    """The state, with what was said of each row when it was stored."""
-
-    def verdicts(self, source: str, since_wall: float, until_wall: float) -> dict[int, Verdict]:
-        """The verdicts of the rows that points() gives, by id; rows that were never judged have none."""
-        query = (
-            f"SELECT id, pattern, pattern_since, expected FROM sample WHERE {SOURCE}"  # noqa: S608 - made of constants
-            " AND wall >= ? AND wall < ? AND typeof(pattern) = 'text'"
-        )
-        rows = self._rows(query, source, since_wall, until_wall)
-        return {
-            id: Verdict(pattern, _number(since), _number(expected), None, None, None)
-            for id, pattern, since, expected in rows
-        }
-
-
-def _number(stored: object) -> float | None:
-    """SQLite takes text for a number: then it is lost."""
-    return float(stored) if isinstance(stored, int | float) else None
 
 
 def load(
@@ -99,7 +81,7 @@ def load(
     shown = settings.privacy
     if calendar:
         since, until = calendar.since, calendar.until
-    with _State(directory) as reader:
+    with Reader(directory) as reader:
         source = _source(directory, reader.sources(), name)
         last = reader.recent(source.name, RATE_POINTS)
         latest = reader.latest(source.name)
@@ -127,6 +109,7 @@ def load(
         listeners = _at_peak(reader, source.name, points, rollups, "worst_listener")
         verdicts = reader.verdicts(source.name, begin, after)
         events = reader.events(source.name, begin, max(after, now) if until is None else after)
+        rows = _rows(reader, points)
         found = outlook.current(reader.outlook(source.name), point_of(newest), trends.MAX_SECONDS) if newest else None
         begins = rollups.begins.tolist()
         first = min([*begins, *(point.wall_seconds for point in points)])
@@ -157,7 +140,15 @@ def load(
         calendar,
         compared,
         past,
+        [Row(wall, even, shown_top(top, shown)) for wall, even, top in rows],
+        privacy.shown(latest, shown) if latest else None,
     )
+
+
+def _rows(reader: Reader, points: Sequence[Point]) -> list[tuple[float, bool, Top]]:
+    """Wall clock seconds, whether means are taken of it, and the lists of the rows that are worth reading."""
+    even = chosen(points)
+    return [(wall, even[id], top) for id, wall, top in reader.tops_of(list(even))]
 
 
 def _limits(settings: Config) -> dict[str, float]:

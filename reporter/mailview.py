@@ -10,7 +10,8 @@ from markupsafe import Markup
 from tcptide.text import one_line
 
 from . import rendering
-from .page import SEVERITIES, Page
+from .attention import SEVERITIES
+from .page import Page
 from .picture import Picture
 from .tables import Cell
 from .verdict import Verdict
@@ -54,7 +55,6 @@ class View:
             "subject": self.subject,
             "pictures": self.pictures,
             "closing": self.closing,
-            "nothing_now": _nothing_now(self.page),
             "quality": list(_quality(self.page)),
         }
 
@@ -95,16 +95,6 @@ def line(row: Sequence[Cell], columns: Sequence[str]) -> str:
 
 def _cell(cell: Cell) -> str:
     return f"{cell.text} ({cell.note})" if cell.note else cell.text
-
-
-def _nothing_now(page: Page) -> str:
-    """Why there is no finding."""
-    if page.now is None or page.newest is None:
-        return "The newest sample is not of this period: what needs attention now is not judged."
-    sample = f"in the newest sample, of {page.newest.text}"
-    if page.judged_by_history:
-        return f"Nothing needs attention, neither {sample}, nor by what the history says."
-    return f"Nothing needs attention {sample}. The history says nothing of it yet."
 
 
 def _quality(page: Page) -> Iterator[tuple[str, str]]:

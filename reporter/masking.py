@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from ipaddress import ip_address
 
 from tcptide import privacy
+from tcptide.codec import Top
 from tcptide.config import Privacy
 from tcptide.model import Destination, Event, Sample
 from tcptide.privacy import NOT_SHOWN
@@ -36,8 +37,18 @@ def shown_event(event: Event, shown: Privacy, own: Collection[str]) -> Event:
         outbound = bool(kept) and found.string[: found.start()].removesuffix("[").endswith(kept)
         return found[0] if outbound else _masked(found[0], own, mask)
 
-    name, message = (_ADDRESS.sub(masked, text) for text in (event.name, event.message))
-    return event._replace(name=name, message=message, finding=None)
+    name, message, finding = (_ADDRESS.sub(masked, text) for text in (event.name, event.message, event.finding or ""))
+    return event._replace(name=name, message=message, finding=finding or None)
+
+
+def shown_top(top: Top, shown: Privacy) -> Top:
+    """The lists of a stored row as privacy has them, as those of a sample."""
+    write = privacy.mask(shown)
+    return top._replace(
+        destinations=tuple(one._replace(remote=write(one.remote)) for one in top.destinations),
+        remotes=privacy.shown_remotes(top.remotes, privacy.mask_client(shown)),
+        holders=tuple(one for one in top.holders if shown.processes or one.kind != "process"),
+    )
 
 
 def _masked(found: str, own: Collection[str], mask: Callable[[str], str]) -> str:

@@ -1,41 +1,34 @@
 """The page: plain data from history and sample, and its HTML by the template."""
 
 import base64
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import tzinfo
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from tcptide import __version__, advice, findings, trends
+from tcptide import __version__, findings, trends
 from tcptide.history_findings import of_outlook
 from tcptide.model import Finding, Sample, Verdict
 from tcptide.series import COUNTERS
 
-from . import ahead, charts, compare, events, figures, forecasts, frames, lane, patterns, rendering, seen, tables, words
+from . import ahead, alerts, compare, drawn, events, figures, forecasts, frames, patterns, rendering, tables, words
+from .attention import Attention, Summary, attention, marked, summary
 from .frames import History
+from .incidents import incidents
 from .limits import Limits
 from .load import Loaded
 from .palette import COLOURS
+from .peak import Peaks
 from .picture import Picture
 from .quality import Moment, Quality, Span, moment, quality, span
+from .symptoms import symptoms
 
-SEVERITIES = ("note", "warning", "critical")
 FEW_POINTS = 15
 ENOUGH = 0.95  # of a calendar period, that samples cover
 
-
-@dataclass(frozen=True)
-class Attention:
-    """A finding in words."""
-
-    severity: str
-    what: str
-    evidence: str
-    next_step: str = ""
-    code: str = ""  # for programs, with what follows
-    subject: str = ""
-    values: Mapping[str, float | int | str] = field(default_factory=dict)
+_OPTION = re.compile(r"(?<= )-[A-Za-z]+(?= )")
 
 
 @dataclass(frozen=True)
@@ -62,16 +55,16 @@ class Page:
     length: str  # of the period
     zone: str
     stale: str  # how old the newest sample was, if that is more than it should be
-    now: list[Attention] | None  # None: there is no newest sample in the period to judge
-    newest: Moment | None
-    judged_by_history: bool  # too, not only by the newest sample
-    seen: list[Attention]
-    nothing_seen: str  # what that nothing was seen means
+    newest: Moment | None  # None: the newest sample is not of the period, and is not judged
+    summary: Summary
+    attention: list[Attention]  # the worst first
+    judged: str  # what was judged, and what was not
     lacking: list[str]  # what a report over such samples can't say
     pattern: patterns.Now | None  # None: nothing was ever said of one
     forecasts: tables.Table | None  # None: there is no newest sample in the period to look ahead from
-    patterns: list[tuple[str, str, str]]  # name, when, what grew; in the order of their numbers in the picture
+    patterns: list[tuple[str, str, str]]  # name, when, what grew; the longest in their order
     more_patterns: int  # that are too short for the list
+    levels: tables.Table  # alerts by level
     events: tables.Table
     figures: list[figures.Figure]
     compared: str  # what their changes are against, or why there are none
@@ -94,11 +87,15 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
     )
     newest = loaded.newest
     before, compared = compare.before(loaded, history, interval_seconds)
-    marked = patterns.marked(history, loaded.points, loaded.verdicts, loaded.events)
-    listed = [one for one in marked if one.number]
-    pictures, resolution = _pictures(history, loaded, zone, limits, marked)
+    every = patterns.marked(history, loaded.points, loaded.verdicts, loaded.events)
+    listed = [one for one in every if one.number]
+    found = incidents(symptoms(history, limits, every))
+    peaks = Peaks(history, loaded.rows, loaded.host, limits)
+    told, marks = attention(found, _findings(loaded, newest, limits) if newest else (), peaks, history, zone)
+    alerted = alerts.alerts(loaded.events, history.since, history.until)
+    marking = drawn.Marking(marks, marked(told))
+    pictures, resolution = drawn.pictures(history, loaded, before, zone, limits, marking, alerted)
     age = made_wall - history.ends[-1]
-    over = seen.seen(history, loaded, zone, limits)
     single = history.since == history.until
     return Page(
         hostname=loaded.source.hostname,
@@ -108,30 +105,27 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         length="a single sample" if single else words.duration(history.until - history.since),
         zone=str(zone),
         stale=words.duration(age) if newest and age > trends.GAP_INTERVALS * history.spacing_seconds else "",
-        now=[_attention(finding) for finding in _findings(loaded, newest, limits)] if newest else None,
         newest=moment(newest.origin.wall_seconds, zone) if newest else None,
-        judged_by_history=loaded.outlook is not None,
-        seen=[
-            Attention(SEVERITIES[one.severity], one.what, one.evidence, code=one.code, values=one.values)
-            for one in over
-        ],
-        nothing_seen=_nothing_seen(history),
+        summary=summary(told, _period_name(loaded, zone)),
+        attention=told,
+        judged=_judged(history, loaded, zone),
         lacking=list(_lacking(history, loaded, zone)),
-        pattern=patterns.now(loaded.outlook, _last_verdict(loaded), marked, zone),
+        pattern=patterns.now(loaded.outlook, _last_verdict(loaded), every, zone),
         forecasts=forecasts.table(loaded.ahead, newest.origin.wall_seconds, zone) if newest else None,
         patterns=[(one.name, patterns.between(one.since, one.until, zone), one.what) for one in listed],
-        more_patterns=len(marked) - len(listed),
+        more_patterns=len(every) - len(listed),
+        levels=alerts.table(alerted),
         events=events.table(loaded.events, zone),
-        figures=figures.Figures(history, loaded, zone, limits, _now(loaded), before).all(),
+        figures=figures.Figures(history, loaded, zone, limits, drawn.now(loaded), before).all(),
         compared=compared,
         pictures=pictures,
         resolution=resolution,
         states=tables.states(history, newest, zone),
-        tops=tables.tops(newest) if newest else [],
+        tops=tables.tops(loaded.rows, newest, zone),
         quality=quality(history, newest, zone),
         limits=limits.words,
         made=moment(made_wall, zone),
-        data=Data(loaded, history, before, marked, limits, zone, made_wall),
+        data=Data(loaded, history, before, every, limits, zone, made_wall),
     )
 
 
@@ -154,7 +148,13 @@ def render(page: Page) -> str:
     """The page as HTML; what comes from the host is escaped."""
     environment = rendering.environment()
     environment.filters["uri"] = _uri
+    environment.filters["unbroken"] = _unbroken
     return environment.get_template("report.html").render(page=page, style=_style())
+
+
+def _unbroken(text: str) -> Markup:
+    """With options of commands, such as -w, that no line ends within."""
+    return Markup(_OPTION.sub(r'<span class="unbroken">\g<0></span>', str(escape(rendering.printable(text)))))  # noqa: S704
 
 
 def _uri(png: bytes) -> Markup:
@@ -171,21 +171,30 @@ def _style() -> Markup:
     return Markup(colours + "\n" + sheet)  # noqa: S704 - the program's own files
 
 
-def _attention(finding: Finding) -> Attention:
-    return Attention(
-        SEVERITIES[finding.severity],
-        *advice.render(finding),
-        code=finding.code,
-        subject=finding.subject,
-        values=finding.values,
-    )
+def _period_name(loaded: Loaded, zone: tzinfo) -> str:
+    """As a sentence on it ends: `in week 47`, `on Tue 18 Nov`, `in November 2026`, else `in this period`."""
+    if loaded.calendar is None:
+        return "in this period"
+    first = datetime.fromtimestamp(loaded.calendar.since, zone)
+    names = {
+        "week": f"in week {first:%V}",
+        "day": f"on {first:%a} {first.day} {first:%b}",
+        "month": f"in {first:%B %Y}",
+    }
+    return names[loaded.calendar.kind]
 
 
-def _nothing_seen(history: History) -> str:
-    if history.values[list(COUNTERS)].notna().any(axis=None):
-        return "Nothing went over a limit in this period."
-    levels_only = "No level was over its limit; overflows and errors show in rates, which there are none of"
-    return f"{levels_only} yet." if len(history.values) == 1 else f"{levels_only}."
+def _judged(history: History, loaded: Loaded, zone: tzinfo) -> str:
+    """What it was that was judged, and what was not."""
+    said = []
+    if not history.values[list(COUNTERS)].notna().any(axis=None):
+        yet = " yet" if len(history.values) == 1 else ""
+        said.append(f"Only levels were judged: overflows and errors show in rates, which there are none of{yet}.")
+    if loaded.newest is None:
+        said.append("The newest sample is not of this period: how the host is now is not judged.")
+    elif loaded.outlook is None:
+        said.append("The history says nothing of the newest sample yet.")
+    return " ".join(said)
 
 
 def _lacking(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[str]:
@@ -204,35 +213,3 @@ def _lacking(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[str]:
         yield "There is one sample so far: rates and courses over time need at least two."
     elif number < FEW_POINTS:
         yield f"There are only {number} samples so far: means and maxima say little yet."
-
-
-def _pictures(
-    history: History, loaded: Loaded, zone: tzinfo, limits: Limits, marked: list[patterns.Marked]
-) -> tuple[list[Picture], str]:
-    """The pictures, and how to read them all."""
-    simulated = loaded.source.simulated
-    if loaded.newest and len(history.values) == 1:
-        drawing = charts.states_now(loaded.newest, simulated)
-        return ([drawing], "") if drawing else ([], "There was no connection at that moment: nothing to draw.")
-    fullest = next((one for one in loaded.ahead if one.cone), None)
-    near = None if fullest is None else lane.near(fullest.cone, history)
-    drawn = fullest if fullest is None or near is None else replace(fullest, cone=())
-    blocks = frames.blocks(history)
-    every = charts.Charts(history, blocks, zone, simulated, limits, _now(loaded), marked, drawn)
-    pictures = every.all()
-    if fullest and near is not None:
-        close = frames.history(
-            [point for point in loaded.points if point.wall_seconds >= near],
-            *(near, history.until, history.spacing_seconds),
-        )
-        pictures.insert(
-            [one.name for one in pictures].index("ports") + 1,
-            replace(every, history=close, blocks=frames.blocks(close), ahead=fullest).way_to_limit(),
-        )
-    gaps = " Where there were no samples the picture is grey and empty." if history.gaps else ""
-    return pictures, every.resolution + gaps
-
-
-def _now(loaded: Loaded) -> str:
-    """What the last numbers of a period are: the newest that there are, or not."""
-    return "now" if loaded.newest else "at the end"

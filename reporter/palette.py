@@ -10,6 +10,7 @@ their dashes, and the order of a legend is the order of what it names.
 """
 
 import io
+import zlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -34,6 +35,7 @@ COLOURS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "tint": ("#cfe0f1", "#22405f"),
         "band": ("#f4ecd8", "#34301f"),
         "cone": ("#e9d7c9", "#4a3328"),
+        "heat": ("#0b2f5c", "#b9dcff"),
     }
 )
 
@@ -44,11 +46,22 @@ _BLENDS = 12  # steps from the surface to a colour: more than these the eye does
 _FAINT = ("grid", "gap", "tint", "band", "cone")  # so near to the surface that a blend would be taken for it
 
 
+def heat(share: float) -> str:
+    """The light colour of a share from 0 to 1, by lightness alone: one of the blends of the palette."""
+    step = min(_BLENDS, max(0, round(share * _BLENDS)))
+    low, high = (bytes.fromhex(LIGHT[role][1:]) for role in ("surface", "heat"))
+    return f"#{_blend(low, high, step).hex()}"
+
+
+def _blend(low: bytes, high: bytes, step: int) -> bytes:
+    return bytes(round(a + (b - a) * step / _BLENDS) for a, b in zip(low, high, strict=True))
+
+
 def palette(theme: Mapping[str, str]) -> bytes:
     """The theme's colours, then the blends, as the RGB bytes of a PNG palette."""
     colours = {role: bytes.fromhex(colour[1:]) for role, colour in theme.items()}
     blends = [
-        bytes(round(low + (high - low) * step / _BLENDS) for low, high in zip(colours["surface"], colour, strict=True))
+        _blend(colours["surface"], colour, step)
         for role, colour in colours.items()
         if role != "surface" and role not in _FAINT
         for step in range(1, _BLENDS)
@@ -64,12 +77,15 @@ def png(canvas: FigureCanvasAgg) -> tuple[bytes, bytes]:
     drawn = Image.frombuffer("RGBA", size, pixels, "raw", "RGBA", 0, 1).convert("RGB")
     colours = Image.new("P", (1, 1))
     colours.putpalette(palette(LIGHT))
-    reduced = drawn.quantize(palette=colours, dither=Image.Dither.NONE)
-    return _file(reduced, LIGHT), _file(reduced, DARK)
-
-
-def _file(pixels: Image.Image, theme: Mapping[str, str]) -> bytes:
-    pixels.putpalette(palette(theme))
     file = io.BytesIO()
-    pixels.save(file, "PNG")
-    return file.getvalue()
+    drawn.quantize(palette=colours, dither=Image.Dither.NONE).save(file, "PNG")
+    light = file.getvalue()
+    return light, _repainted(light, palette(DARK))
+
+
+def _repainted(file: bytes, colours: bytes) -> bytes:
+    """A PNG file with other colours in its palette: nothing else of it need be written anew."""
+    at = file.index(b"PLTE")
+    length = int.from_bytes(file[at - 4 : at])
+    chunk = b"PLTE" + colours[:length]
+    return file[:at] + chunk + zlib.crc32(chunk).to_bytes(4) + file[at + 8 + length :]

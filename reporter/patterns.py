@@ -41,6 +41,8 @@ class Marked:
     until: float
     number: int | None = None  # in the list; None: too short for it
     what: str = ""  # what grew and who, as it was recorded
+    event: Event | None = None  # that recorded it
+    began: float | None = None  # wall clock seconds: before it was recognized
 
     @property
     def name(self) -> str:
@@ -67,37 +69,36 @@ def marked(
     What is called otherwise after its first samples has its later name from the begin.
     """
     judged = ((point.wall_seconds, verdicts.get(point.id or 0)) for point in points)
-    rows = sorted((wall, verdict.pattern) for wall, verdict in judged if verdict)
+    rows = sorted((wall, verdict.pattern, verdict.since or wall) for wall, verdict in judged if verdict)
     gaps = {gap.since for gap in history.gaps}
     found: list[Marked] = []
-    begin, samples = None, 0
-    for (wall, pattern), after in zip_longest(rows, [pattern for _, pattern in rows[1:]]):
-        begin, samples = wall if begin is None else begin, samples + 1
+    begin, samples, began = None, 0, inf
+    for (wall, pattern, since), after in zip_longest(rows, [pattern for _, pattern, _ in rows[1:]]):
+        begin, samples, began = wall if begin is None else begin, samples + 1, min(began, since)
         if after == pattern and wall not in gaps:
             continue
         if samples < FORMING and pattern in ALARM_PATTERNS and after in ALARM_PATTERNS and wall not in gaps:
             continue
         if pattern in ALARM_PATTERNS:
-            found.append(Marked(pattern, begin, wall))
-        begin, samples = None, 0
+            found.append(Marked(pattern, begin, wall, began=max(history.since, min(began, begin))))
+        begin, samples, began = None, 0, inf
     longest = {*sorted(found, key=lambda one: one.since - one.until)[:SHOWN]}
     numbers = count(1)
-    return [
-        replace(one, number=next(numbers), what=_recorded(one, after.since if after else inf, events))
-        if one in longest
-        else one
-        for one, after in zip_longest(found, found[1:])
-    ]
+    told = []
+    for one, after in zip_longest(found, found[1:]):
+        event = _recorded(one, after.since if after else inf, events)
+        number = next(numbers) if one in longest else None
+        told.append(replace(one, number=number, what=event.message.partition(": ")[2] if event else "", event=event))
+    return told
 
 
-def _recorded(one: Marked, before: float, events: Sequence[Event]) -> str:
+def _recorded(one: Marked, before: float, events: Sequence[Event]) -> Event | None:
     """What was recorded of it: a pattern that follows another one is recorded when it has lasted for some samples."""
     for event in events:
-        if event.kind == "pattern" and one.since <= event.wall_seconds < before:
-            said, _, what = event.message.partition(": ")
-            if said.partition(" ")[0] == one.pattern:
-                return what
-    return ""
+        named = event.message.partition(": ")[0].partition(" ")[0]
+        if event.kind == "pattern" and named == one.pattern and one.since <= event.wall_seconds < before:
+            return event
+    return None
 
 
 def now(outlook: Outlook | None, last: Verdict | None, every: Sequence[Marked], zone: tzinfo) -> Now | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .chart import Image
+from .canvas import Image
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
-"""The tables of the page: the states over the period, and who held what in the newest sample."""
+"""The tables of the page: the states, and who held what."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from tcptide.model import NOT_CONNECTIONS, STATES, Holder, Sample
-from tcptide.text import endpoint
+from tcptide.codec import Top
+from tcptide.model import NOT_CONNECTIONS, STATES, Sample
 
-from . import words
+from . import held, words
 from .figures import column
 from .frames import History
+from .held import Held, Row
 
 ROWS = 8  # of a top list
 
@@ -58,67 +59,60 @@ def states(history: History, newest: Sample | None, zone: tzinfo) -> Table:
     return Table("States", ("State", "Now" if newest else "Last", "Mean", "Highest"), rows)
 
 
-def tops(sample: Sample) -> list[Table]:
-    """Who held what, where anything was held."""
+def tops(rows: Sequence[Row], newest: Sample | None, zone: tzinfo) -> list[Table]:
+    """Who held what over the period, where anything was held, the highest first; now only with a newest sample."""
+    now = _top(newest) if newest else None
+    if not rows and newest and now:
+        rows = [Row(newest.origin.wall_seconds, True, now)]
     tables = [
-        _table("Fullest destinations", ("To", "Ports", "Used"), _destinations(sample)),
-        _table("Fullest accept queues", ("Listener", "Waiting", "Full"), _listeners(sample)),
-        *(
-            _table(title, (name, "Sockets"), [_holder(one) for one in sample.holders if one.kind == kind])
-            for title, name, kind in (
-                ("Busiest units", "Unit", "unit"),
-                ("Busiest users", "User", "user"),
-                ("Busiest processes", "Process", "process"),
-            )
-        ),
-        _table("Incoming, by local port", ("Port", "Connections"), _counted(sample.local_ports)),
-        _table("Incoming, by remote address", ("Address", "Connections"), _counted(sample.remotes)),
+        _held(title, name, held.over(rows, entries), dict(_numbers(entries, now)), say, zone)
+        for title, name, entries, say in (
+            ("Destinations, by ports used", "To", held.destinations, words.percent),
+            ("Accept queues, by backlog used", "Listener", held.listeners, words.percent),
+            ("Sockets by unit", "Unit", held.holders("unit"), words.count),
+            ("Sockets by user", "User", held.holders("user"), words.count),
+            ("Sockets by process", "Process", held.holders("process"), words.count),
+            ("Incoming, by local port", "Port", held.local_ports, words.count),
+            ("Incoming, by remote address", "Address", held.remotes, words.count),
+        )
     ]
     return [table for table in tables if table.rows]
 
 
-def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[Cell, ...]]) -> Table:
-    every = list(rows)
-    return Table(title, columns, every[:ROWS], max(0, len(every) - ROWS))
-
-
-def _destinations(sample: Sample) -> Iterable[tuple[Cell, ...]]:
-    for one in sample.ports.worst if sample.ports else ():
-        if one.ports_used:
-            source = f"from {one.local}" + (f", {one.holder}" if one.holder else "")
-            reusable = f"+{one.reusable:,} reusable" if one.reusable else ""
-            yield (
-                Cell(endpoint(one.remote, one.remote_port), source),
-                Cell(f"{one.ports_used:,}", reusable, value=one.ports_used),
-                Cell(
-                    words.percent(one.utilisation_percent),
-                    percent=one.utilisation_percent,
-                    value=one.utilisation_percent,
-                ),
-            )
-
-
-def _listeners(sample: Sample) -> Iterable[tuple[Cell, ...]]:
-    for one in sample.listeners:
-        yield (
-            Cell(endpoint(one.address, one.port), one.holder + ", IPv6" * (":" in one.address)),
-            Cell(f"{one.queue:,}", f"backlog {one.backlog:,}", value=one.queue),
-            Cell(
-                words.percent(one.utilisation_percent),
-                percent=one.utilisation_percent,
-                value=one.utilisation_percent,
-            ),
-        )
-
-
-def _holder(holder: Holder) -> tuple[Cell, ...]:
-    held = sorted((-number, state) for state, number in holder.states.items() if number)
-    return (
-        Cell(holder.name, ", ".join(f"{-number:,} {state}" for number, state in held[:3])),
-        Cell(f"{-sum(number for number, _ in held):,}", value=-sum(number for number, _ in held)),
+def _top(sample: Sample) -> Top:
+    """All of the sample's lists, not only their heads."""
+    ports = sample.ports
+    return Top(
+        ports.worst if ports else (),
+        (ports.bind if ports else None) or (),
+        sample.listeners,
+        sample.local_ports,
+        sample.remotes,
+        sample.holders,
+        sample.lingering,
     )
 
 
-def _counted(entries: Sequence[tuple[object, int]]) -> Iterable[tuple[Cell, ...]]:
-    for name, number in entries:
-        yield Cell(str(name)), Cell(f"{number:,}", value=number)
+def _numbers(entries: Callable[[Top], held.Entries], now: Top | None) -> Iterable[tuple[str, float]]:
+    return [(name, number) for name, number, _ in entries(now)][::-1] if now else []
+
+
+def _held(
+    title: str,
+    name: str,
+    every: Sequence[tuple[Held, float]],
+    now: Mapping[str, float],
+    say: Callable[[float | None], str],
+    zone: tzinfo,
+) -> Table:
+    """A row each; of what is not in the newest sample there are none now."""
+    percent = say is words.percent
+    rows = []
+    for one, mean in every:
+        present = now.get(one.name, 0.0)
+        held_now = (Cell(say(present), value=present),) if now else ()
+        bar = one.highest if percent else None
+        highest = Cell(say(one.highest), words.stamp(one.when, zone), bar, value=one.highest)
+        rows.append((Cell(one.name, one.note), *held_now, Cell(say(mean), value=mean), highest))
+    columns = (name, *(("Now",) if now else ()), "Mean", "Highest")
+    return Table(title, columns, rows[:ROWS], max(0, len(rows) - ROWS))

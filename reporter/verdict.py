@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tcptide.text import plural
 
-from .page import SEVERITIES, Attention, Page
+from .page import Page
 
 SEEN_ENOUGH = 95.0  # percent of the period
 MAX_CHARACTERS = 120
@@ -19,16 +19,14 @@ class Verdict:
 
 
 def verdict(page: Page) -> Verdict:
-    """What is the case now goes before what was."""
-    every = [(one, one.what) for one in page.now or ()]
-    every += [(one, f"{one.what}: {one.evidence.partition(',')[0]}") for one in page.seen]
-    serious = [(one, text) for one, text in every if _rank(one)]
+    """Of what needs attention the first: what goes on goes before what is over."""
+    serious = [one for one in page.attention if one.severity != "note"]
     if not serious:
         return _quiet(page)
-    worst, text = max(serious, key=lambda one: _rank(one[0]))  # the first of equals
+    worst = serious[0]
     more = f" (+{len(serious) - 1} more)" if serious[1:] else ""
     room = MAX_CHARACTERS - len(more)
-    said = f"{worst.severity.upper()} - {text}"
+    said = f"{worst.severity.upper()} - {worst.what}, {worst.state if worst.goes_on else worst.when}"
     return Verdict(worst.severity, f"{said if len(said) <= room else said[: room - 3] + '...'}{more}")
 
 
@@ -41,7 +39,3 @@ def _quiet(page: Page) -> Verdict:
         gaps = len(page.quality.gaps) + page.quality.more_gaps
         return Verdict("fine", f"nothing needs attention in the {page.quality.coverage} seen, {plural(gaps, 'gap')}")
     return Verdict("fine", "nothing needs attention")
-
-
-def _rank(one: Attention) -> int:
-    return SEVERITIES.index(one.severity)

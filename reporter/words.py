@@ -66,6 +66,8 @@ def stamp(wall: float, zone: tzinfo) -> str:
 def stretch(since: float, until: float, zone: tzinfo) -> str:
     """From one moment of the report's period to another: Tue 18 Nov 14:03 to 15:10."""
     begin, end = stamp(since, zone), stamp(until, zone)
+    if begin == end:
+        return begin
     day = begin.rpartition(" ")[0]
     return f"{begin} to {end.removeprefix(day + ' ')}"
 

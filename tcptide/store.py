@@ -7,17 +7,18 @@ a StateError, 'PATH: REASON'.
 
 # ruff: noqa: S608 - the queries are made of constants, values are bound
 
+import json
 import os
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
 from tcptide import codec, outlook, schema, statefiles
 from tcptide.errors import StoreError
-from tcptide.model import Event, Point, Report, Rollup, Sample, Source, Standing
+from tcptide.model import Event, Point, Report, Rollup, Sample, Source, Standing, Verdict
 from tcptide.outlook import Outlook
 from tcptide.series import NAMES
 from tcptide.statefiles import DATABASE, StateError
@@ -108,6 +109,11 @@ def connect(directory: str, mode: str) -> sqlite3.Connection:
     return connection
 
 
+def _number(stored: object) -> float | None:
+    """SQLite takes text for a number: then it is lost."""
+    return float(stored) if isinstance(stored, int | float) else None
+
+
 def _text(stored: bytes) -> str:
     """Text that is no UTF-8 any more is one value that differs, not the end of the query."""
     return stored.decode("utf-8", "replace")
@@ -180,6 +186,27 @@ class Reader(AbstractContextManager["Reader"]):
         """(wall clock seconds, top lists) of the rows that points() gives. Raises StoreError for malformed ones."""
         query = f"SELECT wall, top FROM sample WHERE {SOURCE} AND wall >= ? AND wall < ? ORDER BY id"
         return [(wall, codec.top_from_json(top)) for wall, top in self._rows(query, source, since_wall, until_wall)]
+
+    def tops_of(self, ids: Sequence[int]) -> list[tuple[int, float, codec.Top]]:
+        """(id, wall clock seconds, top lists) of some rows, oldest first; without malformed ones."""
+        query = "SELECT id, wall, top FROM sample WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        found = []
+        for id, wall, top in self._rows(query, json.dumps(ids)):
+            with suppress(StoreError):
+                found.append((id, wall, codec.top_from_json(top)))
+        return found
+
+    def verdicts(self, source: str, since_wall: float, until_wall: float) -> dict[int, Verdict]:
+        """What was said of the rows that points() gives, by id; rows that were never judged have none."""
+        query = (
+            f"SELECT id, pattern, pattern_since, expected FROM sample WHERE {SOURCE}"
+            " AND wall >= ? AND wall < ? AND typeof(pattern) = 'text'"
+        )
+        rows = self._rows(query, source, since_wall, until_wall)
+        return {
+            id: Verdict(pattern, _number(since), _number(expected), None, None, None)
+            for id, pattern, since, expected in rows
+        }
 
     def outlook(self, source: str) -> Outlook | None:
         """What the history says as of its newest row; None if nothing that this version of the program understands."""

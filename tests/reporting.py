@@ -6,11 +6,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from reporter import page, quarters
+from reporter.held import Row
 from reporter.limits import Limits, Thresholds
 from reporter.load import Loaded
 from reporter.page import Page
 from tcptide import history, statefiles
 from tcptide.clock import SYSTEM
+from tcptide.codec import top_from_json, top_to_json
 from tcptide.config import Config
 from tcptide.model import Point, Sample, Source, Verdict
 from tcptide.series import point_of
@@ -79,6 +81,8 @@ def built(
         rates=judged.pop("rates", rates() if len(rows) > 1 else no_rates()),
         fullest_destination=peak.ports.worst[0] if peak.ports else None,
         fullest_listener=every[-1].listeners[0] if every[-1].listeners else None,
+        rows=[Row(one.origin.wall_seconds, True, top_from_json(top_to_json(one))) for one in every],
+        host=every[-1],
         **judged,
     )
     return page.build(loaded, 60.0, ZoneInfo("UTC"), rows[-1].wall_seconds + made_after_seconds, Limits(thresholds))

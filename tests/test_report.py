@@ -98,7 +98,9 @@ def test_past_names_who_it_was(report: Report, tmp_path: str) -> None:
     with open(f"{tmp_path}/tcptide.toml", "w", encoding="utf-8") as file:
         file.write('[privacy]\nremote_addresses = "masked"\n')
     assert report("--until", "2025-11-18T01:00Z", "--config", "tcptide.toml", state_dir=directory).returncode == 0
-    assert "Few ports were left towards 10.0.0.0/24:5432 (app.service) : at most 95%" in text_of(f"{tmp_path}/{NAME}")
+    text = text_of(f"{tmp_path}/{NAME}")
+    assert "Ports to 10.0.0.0/24:5432 ran short Tue 18 Nov 00:21 to 00:50" in text
+    assert "30 min, over, app.service At most 95% of the ports used, above 85% for 30 min. At its worst, Tue" in text
 
 
 def test_period_begins_with_what_is_stored_and_ends_by_now(report: Report, tmp_path: str) -> None:
@@ -135,7 +137,8 @@ def test_rollups_stand_for_what_is_pruned(report: Report, pruned: str, tmp_path:
     text = text_of(f"{tmp_path}/{NAME}")
     assert "web1 Tue 18 Nov 2025 00:00 UTC to Wed 3 Dec 2025 23:57 UTC 16 d, times" in text
     assert "Single samples are no longer kept up to " in text
-    assert "Few ports were left : at most 95%, above 85% for 45 min, from Tue 18 Nov 05:00 to 05:45" in text
+    assert "Ports to a destination ran short Tue 18 Nov 05:00 to 05:45" in text
+    assert "45 min, over At most 95% of the ports used, above 85% for 45 min." in text
     assert re.search("Coverage (99|100)% of the period Gaps none", text)
 
 

@@ -114,7 +114,8 @@ def test_remote_addresses_in_what_was_recorded_are_masked(message: str, masked: 
         assert (found.message, found.name) == (shown, shown)
 
 
-def test_what_a_finding_was_made_of_is_not_shown_masked() -> None:
+def test_what_a_finding_was_made_of_is_masked_too() -> None:
     of = event(1, "pattern", 0, 1, "spike")._replace(finding='{"values": {"remote": "10.0.0.5"}}')
-    assert shown_event(of, Privacy("masked"), OWN).finding is None
+    assert shown_event(of, Privacy("masked"), OWN).finding == '{"values": {"remote": "10.0.0.0/24"}}'
+    assert shown_event(of, Privacy("none"), OWN).finding == '{"values": {"remote": "*"}}'
     assert shown_event(of, Privacy(), OWN) == of

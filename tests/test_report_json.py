@@ -100,21 +100,15 @@ def test_figures_are_numbers(valid: Callable[[bytes], dict[str, Any]]) -> None:
 
 def test_findings_have_code_values_and_words(valid: Callable[[bytes], dict[str, Any]]) -> None:
     parsed = valid(written(document(built(exhausted_hour()[:40]))))
-    assert [(one["code"], one["severity"], one["now"], one["subject"]) for one in parsed["findings"]] == [
+    assert [(one["code"], one["severity"], one["goes_on"], one["subject"]) for one in parsed["findings"]] == [
         ("destination_range", "critical", True, "10.0.0.5:5432"),
-        ("worst_destination", "critical", False, ""),
-        ("listen_overflows", "critical", False, ""),
+        ("listen_overflows", "critical", False, "host"),
     ]
-    now, ports, overflows = parsed["findings"]
-    assert (now["values"]["used"], bool(now["next_step"])) == (27_000, True)
-    assert ports["values"] == {
-        "highest_percent": 95.64,
-        "limit_percent": 85,
-        "seconds": 1140,
-        "since_epoch": 1763425260,
-        "until_epoch": 1763426340,
-    }
-    assert overflows["values"]["counted"] == 90
+    ports, overflows = parsed["findings"]
+    assert (ports["number"], ports["values"]["used"], bool(ports["next_step"])) == (1, 27_000, True)
+    assert [(one["since"]["epoch"], one["until"]["epoch"]) for one in ports["when"]] == [(1763425260, 1763426340)]
+    assert overflows["evidence"].startswith("90 connections dropped. ")
+    assert parsed["summary"]["text"] == "2 critical in this period. 1 still goes on."
 
 
 def test_series_have_gaps_where_there_were_no_samples(valid: Callable[[bytes], dict[str, Any]]) -> None:

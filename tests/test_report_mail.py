@@ -127,10 +127,11 @@ def check_incidents(mail: EmailMessage) -> None:
     html, text = flat(" ".join(Outline(part(mail, "html")).text)), flat(part(mail, "plain"))
     assert mail["Subject"].startswith("SIMULATED: tcptide simulated 2025-W48: CRITICAL - ")
     for said in (
-        "Few ports were left towards 192.0.2.50:5432",
-        "Accept queues overflowed",
-        "SYN queue was full",
-        "slow leak",
+        "Ports to 192.0.2.50:5432 ran short",
+        "The accept queue of :443 overflowed",
+        "SYN flood at :443",
+        "app.service leaked connections in CLOSE_WAIT",
+        "No samples were taken",
         "Sun 30 Nov 2025 01:59 UTC to Sun 30 Nov 2025 06:00 UTC",
     ):
         assert (flat(said) in html, flat(said) in text) == (True, True), said

@@ -100,7 +100,7 @@ def test_history_that_was_never_judged_says_so() -> None:
     assert (never.pattern, never.patterns) == (None, [])
     html = page.render(never)
     assert "No sample was judged yet: nothing can be said of a pattern." in html
-    assert "The history says nothing of it yet." in html
+    assert "The history says nothing of the newest sample yet." in html
 
 
 def test_leak_has_begun_when_it_was_first_named() -> None:
@@ -112,10 +112,9 @@ def test_leak_has_begun_when_it_was_first_named() -> None:
 
 def test_findings_of_the_history_stand_among_those_of_the_sample_the_worst_first() -> None:
     said = at_noon("slow_leak", leaks=(LEAK,))
-    now = built(exhausted_hour()[:40], outlook=said).now
-    assert now is not None
-    assert [(one.severity, one.what) for one in now] == [
-        ("critical", "95% of the ports from 10.0.0.1 to 10.0.0.5:5432 are used"),
+    now = built(exhausted_hour()[:40], outlook=said).attention
+    assert [(one.severity, one.what) for one in now if one.goes_on] == [
+        ("critical", "Ports to 10.0.0.5:5432 run short"),
         ("warning", "app.service does not close connections that their peers have closed: 1204 in CLOSE_WAIT"),
     ]
     assert all(one.evidence and one.next_step for one in now)
@@ -123,12 +122,10 @@ def test_findings_of_the_history_stand_among_those_of_the_sample_the_worst_first
 
 def test_nothing_is_said_plainly() -> None:
     nothing = built(quiet_hour(), outlook=at_noon())
-    assert nothing.now == []
+    assert nothing.attention == []
     text = " ".join(re.sub("<[^>]+>", "", page.render(nothing)).split())
-    assert (
-        "Nothing needs attention, neither in the newest sample, of Tue 18 Nov 2025 01:00 UTC, nor by what the history "
-        "says." in text
-    )
+    assert "Nothing needs attention in this period." in text
+    assert nothing.judged == ""
     assert "No change of state, pattern or forecast was recorded in this period." in text
 
 
@@ -199,8 +196,8 @@ def test_finding_names_the_forecast_of_what_it_is_about() -> None:
     last = exhausted_hour()[39]
     said = at_noon("normal", trend(DATABASE_PORTS, 27_000, 6000))._replace(wall_seconds=last.origin.wall_seconds)
     said = said._replace(trends=tuple(one._replace(wall_seconds=said.wall_seconds) for one in said.trends))
-    now = built(exhausted_hour()[:40], outlook=said, ahead=ahead(last, said, {}, Privacy())).now
-    assert now is not None and now[0].evidence.endswith("at this rate full in 11-14 min")
+    now = built(exhausted_hour()[:40], outlook=said, ahead=ahead(last, said, {}, Privacy())).attention
+    assert now[0].evidence.endswith("at this rate full in 11-14 min.")
 
 
 def test_masking_two_destinations_into_one_leaves_neither_the_other_s_forecast() -> None:
@@ -238,8 +235,8 @@ def test_cone_follows_the_forecast_from_what_is_used_to_the_limit() -> None:
 @pytest.mark.parametrize(
     ("per_hour", "names"),
     [
-        pytest.param(0.0, ["states", "time_wait", "ports", "rare-states"], id="none"),
-        pytest.param(6000.0, ["states", "time_wait", "ports", "rare-states"], id="hours"),
+        pytest.param(0.0, ["states", "time_wait", "ports", "destinations"], id="none"),
+        pytest.param(6000.0, ["states", "time_wait", "ports", "destinations"], id="hours"),
         pytest.param(900_000.0, ["states", "time_wait", "ports", "ports-ahead"], id="minutes"),
     ],
 )
@@ -270,7 +267,8 @@ def test_history_that_was_judged_as_it_was_stored_is_told(filling: str) -> None:
     assert told.pattern is not None and told.pattern.name == "rapid increase"
     assert [name for name, _, _ in told.patterns] == ["rapid increase"]
     assert re.fullmatch(r"[0-9]+-[0-9]+ min", told.forecasts.rows[0][-1].text if told.forecasts else "")
-    assert [one.what for one in told.now or ()][-1].startswith("connections rose to 13204, ")
+    assert [one.what for one in told.attention] == ["Far more connections than usual"]
+    assert told.attention[0].evidence.startswith("Connections rose to 13204, ")
     assert {row[1].text for row in told.events.rows} >= {"begins", "in reach"}
 
 

@@ -9,13 +9,13 @@ from PIL import Image
 
 from reporter import page, palette, words
 from reporter.limits import Thresholds
-from reporter.page import Attention, Page
+from reporter.page import Page
 
 from .reporting import built, exhausted_hour, minute, quiet_hour
 from .samples import STATES
 
 PORTS = ("tcp_port_exhaustion", "worst_destination")
-ALL = {"states", "time_wait", "ports", "rare-states", "accept-queues", "opens", "errors"}
+ALL = {"destinations", "states", "time_wait", "ports", "rare-states", "accept-queues", "opens", "errors"}
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +28,13 @@ def no_warnings() -> Iterator[None]:
 
 def figures(built: Page) -> list[str]:
     return [f"{figure.title}: {figure.value} {figure.meaning}; {'; '.join(figure.details)}" for figure in built.figures]
+
+
+def told(built: Page) -> list[str]:
+    return [
+        f"{one.severity}: {one.what} ({one.who}); {one.when}, {one.lasted}, {one.state}; {one.evidence}"
+        for one in built.attention
+    ]
 
 
 def test_key_figures_of_a_quiet_hour() -> None:
@@ -47,10 +54,10 @@ def test_key_figures_of_a_quiet_hour() -> None:
 
 def test_quiet_hour_says_plainly_that_there_is_nothing() -> None:
     quiet = built(quiet_hour())
-    assert (quiet.now, quiet.seen, quiet.lacking, quiet.stale) == ([], [], [], "")
+    assert (quiet.attention, quiet.lacking, quiet.stale) == ([], [], "")
     html = page.render(quiet)
-    assert "Nothing needs attention in the newest sample, of " in html
-    assert "Nothing went over a limit in this period." in html
+    assert '<p class="text">Nothing needs attention in this period.</p>' in html
+    assert "The history says nothing of the newest sample yet." in html
     assert "SIMULATED" not in html
 
 
@@ -60,30 +67,31 @@ def test_health_checks_of_a_load_balancer_are_no_failed_opens() -> None:
 
     half_open = built(minute(number, more=checked(number)) for number in range(61))
     assert figures(half_open)[6] == "Failed opens: 0.33% of the opens in this period; 360 of 108,000"
-    assert half_open.seen == []
+    assert half_open.attention == []
 
 
 def test_what_went_over_a_limit_is_told_though_it_is_over() -> None:
     over = built(exhausted_hour())
-    assert over.now == []
-    assert over.seen == [
-        Attention(
-            "critical",
-            "Few ports were left towards 10.0.0.5:5432 (app.service)",
-            "at most 95%, above 85% for 30 min, from Tue 18 Nov 00:21 to 00:50",
-        ),
-        Attention("critical", "Accept queues overflowed", "90 connections dropped, at Tue 18 Nov 00:31"),
+    assert over.summary.text == "2 critical in this period. All of it is over."
+    assert told(over) == [
+        "critical: Ports to 10.0.0.5:5432 ran short (app.service); Tue 18 Nov 00:21 to 00:50, 30 min, over; "
+        "At most 95% of the ports used, above 85% for 30 min. At its worst, Tue 18 Nov 00:21: 27000 of 28231; "
+        "0 of them in TIME_WAIT; 0 more that connect() may take over; mostly by app.service.",
+        "critical: An accept queue overflowed (); Tue 18 Nov 00:31, 1 min, over; 90 connections dropped. "
+        "At its worst, Tue 18 Nov 00:31: 1.5 overflows/s over 60 s; no queue is near its backlog now.",
     ]
+    assert over.summary.first.startswith("Ports to 10.0.0.5:5432 ran short: sysctl -w net.ipv4.ip_local_port_range=")
     assert [figure.title for figure in over.figures if figure.severity == 2] == ["Fullest destination"]
 
 
-def test_what_needs_attention_now_comes_with_a_next_step() -> None:
-    now = built(exhausted_hour()[:40]).now
-    assert now is not None
-    assert [(one.severity, one.what) for one in now] == [
-        ("critical", "95% of the ports from 10.0.0.1 to 10.0.0.5:5432 are used")
+def test_what_goes_on_is_told_first_with_a_next_step() -> None:
+    now = built(exhausted_hour()[:40])
+    assert [(one.severity, one.what, one.goes_on) for one in now.attention] == [
+        ("critical", "Ports to 10.0.0.5:5432 run short", True),
+        ("critical", "An accept queue overflowed", False),
     ]
-    assert now[0].evidence and now[0].next_step
+    assert now.summary.text == "2 critical in this period. 1 still goes on."
+    assert all(one.evidence and one.next_step for one in now.attention)
 
 
 def test_old_sample_says_that_it_is_old() -> None:
@@ -94,10 +102,11 @@ def test_old_sample_says_that_it_is_old() -> None:
 
 def test_period_in_the_past_is_not_judged() -> None:
     past = built(quiet_hour(), made_after_seconds=86_400, in_period=False)
-    assert (past.now, past.stale, past.tops) == (None, "", [])
+    assert (past.newest, past.stale) == (None, "")
+    assert past.tops[0].columns == ("To", "Mean", "Highest")
     assert figures(past)[0].startswith("Connections: 1,204 at the end, all states but LISTEN; ")
-    assert past.pictures[1].finding.endswith("; 61 at the end.")
-    assert "what needs attention now is not judged" in page.render(past)
+    assert "; 61 at the end." in past.pictures[1].finding
+    assert "The newest sample is not of this period: how the host is now is not judged." in page.render(past)
 
 
 def test_one_sample_shows_its_states_and_says_what_is_missing() -> None:
@@ -111,9 +120,9 @@ def test_one_sample_shows_its_states_and_says_what_is_missing() -> None:
         )
     ]
     assert (one.length, one.quality.samples, one.quality.coverage) == ("a single sample", "1", "a single moment")
-    levels_only = "No level was over its limit; overflows and errors show in rates, which there are none of yet."
-    assert one.nothing_seen == levels_only
-    assert levels_only in page.render(one)
+    assert "Only levels were judged: overflows and errors show in rates, which there are none of yet." in page.render(
+        one
+    )
     assert "active_opens" not in one.quality.never and "in_errs" in one.quality.never
     assert figures(one)[1] == f"Opened: {words.NOT_SEEN} connections now, by both sides; "
 
@@ -153,11 +162,8 @@ def test_limits_are_the_configured_ones(thresholds: Thresholds, limits: str, ove
     assert told.limits == limits
     assert limits in page.render(told)
     assert [figure.severity for figure in told.figures if figure.title == "Fullest destination"] == [over]
-    assert [one.severity for one in told.seen if one.what.startswith("Few ports")] == ["", "warning", "critical"][
-        over : over + 1
-    ] * bool(over)
-    assert told.now is not None
-    assert [one.severity for one in told.now] == [("note", "warning", "critical")[over]]
+    ports = [one.severity for one in told.attention if one.what.startswith("Ports") or "slow" in one.what]
+    assert ports == [("note", "warning", "critical")[over]]
     above = {0: "", 1: ", above 60% for 19 min", 2: ", above 70% for 19 min"}[over]
     assert told.pictures[2].finding == f"The fullest destination took at most 95% (Tue 18 Nov 00:21){above}."
 
@@ -166,17 +172,19 @@ def test_three_samples_are_drawn_and_said_to_be_few() -> None:
     few = built(map(minute, range(3)))
     assert few.lacking == ["There are only 3 samples so far: means and maxima say little yet."]
     assert few.resolution == "Each step is one sample."
-    assert len(few.pictures) == 7
+    assert len(few.pictures) == 8
 
 
 def test_every_picture_states_its_finding() -> None:
     assert {picture.name: picture.finding for picture in built(exhausted_hour()).pictures} == {
         "states": "1,204 connections on average; ESTABLISHED is 91% of them; the most were 1,204 (Tue 18 Nov 00:00).",
-        "time_wait": "At most 61 (Tue 18 Nov 00:00), 0.09% of the limit of 65,536; 61 now.",
+        "time_wait": "At most 61 (Tue 18 Nov 00:00), 0.09% of the limit of 65,536; 61 now. Up to 15.0/s were "
+        "created; each lasts a minute.",
         "ports": "The fullest destination took at most 95% (Tue 18 Nov 00:21), above 70% for 30 min.",
-        "rare-states": "At most 9 CLOSE_WAIT, 2 SYN_RECV, 3 SYN_SENT.",
+        "rare-states": "At most 9 CLOSE_WAIT (Tue 18 Nov 00:00), 2 SYN_RECV (Tue 18 Nov 00:00), 3 SYN_SENT (Tue 18 Nov "
+        "00:00).",
         "accept-queues": "The fullest was at most 2.3% (Tue 18 Nov 00:00); 90 connections were dropped.",
-        "opens": "30.0/s on average, 30.0/s at most.",
+        "opens": "30.0/s on average, at most 30.0/s (Tue 18 Nov 00:01).",
         "errors": "In all 3,600 segments sent again, 360 failed opens, 180 resets.",
     }
 
@@ -184,7 +192,7 @@ def test_every_picture_states_its_finding() -> None:
 @pytest.mark.parametrize(
     ("missing", "pictures"),
     [
-        pytest.param({"ports": None}, {"ports"}, id="no-ports"),
+        pytest.param({"ports": None}, {"ports", "destinations"}, id="no-ports"),
         pytest.param({"counters": {}}, {"opens", "errors"}, id="no-counters"),
         pytest.param({"tcp_max_tw_buckets": None, "nf_conntrack_max": None}, set(), id="no-limits"),
         pytest.param({"listeners": (), "holders": (), "remotes": (), "local_ports": ()}, set(), id="no-lists"),
@@ -230,12 +238,15 @@ def test_data_quality_names_gaps_restarts_and_what_was_not_seen() -> None:
 def test_tables_name_who_holds_what() -> None:
     tops = {table.title: [[cell.text for cell in row] for row in table.rows] for table in built(quiet_hour()).tops}
     assert tops == {
-        "Fullest destinations": [["10.0.0.5:5432", "1,129", "3.9%"], ["10.0.0.6:6379", "41", "0.14%"]],
-        "Fullest accept queues": [[":8080", "3", "2.3%"], [":22", "0", "0%"]],
-        "Busiest units": [["nginx.service", "710"], ["app.service", "383"]],
-        "Busiest users": [["www-data", "1,081"]],
-        "Incoming, by local port": [["8080", "690"], ["22", "4"]],
-        "Incoming, by remote address": [["192.0.2.7", "310"], ["2001:db8::7", "100"]],
+        "Destinations, by ports used": [
+            ["10.0.0.5:5432", "3.9%", "4%", "4%"],
+            ["10.0.0.6:6379", "0.14%", "0.1%", "0.1%"],
+        ],
+        "Accept queues, by backlog used": [[":8080", "2.3%", "2.3%", "2.3%"]],
+        "Sockets by unit": [["nginx.service", "710", "710", "710"], ["app.service", "383", "383", "383"]],
+        "Sockets by user": [["www-data", "1,081", "1,081", "1,081"]],
+        "Incoming, by local port": [["8080", "690", "690", "690"], ["22", "4", "4", "4"]],
+        "Incoming, by remote address": [["192.0.2.7", "310", "310", "310"], ["2001:db8::7", "100", "100", "100"]],
     }
 
 

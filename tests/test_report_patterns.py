@@ -3,6 +3,7 @@
 import re
 
 from reporter import frames, lane, page, patterns
+from reporter.lane import Mark
 from reporter.patterns import Marked
 from tcptide.model import Event
 
@@ -58,19 +59,15 @@ def test_patterns_say_what_grew_as_it_was_recorded() -> None:
     when = "Tue 18 Nov 00:06 to 00:14 (8 min)"
     what = "CLOSE_WAIT +120/h (1204 connections, expected 900) by app.service"
     assert told.patterns == [("slow leak", when, what)]
-    assert told.pictures[0].marked == f"Marked patterns: 1 slow leak, {when}."
+    assert told.pictures[0].marked == "Marked: 1 Ever more connections, Tue 18 Nov 00:06 to 00:14."
     html = page.render(told)
-    assert re.search(r'<img [^>]* alt="[^"]*Marked patterns: 1 slow leak, [^"]*"', html)
+    assert re.search(r'<img [^>]* alt="[^"]*Marked: 1 Ever more connections, [^"]*"', html)
     assert f"<li><b>slow leak</b>, {when}: <bdi>{what}</bdi></li>" in html
 
 
 def test_numbers_over_the_picture_keep_apart() -> None:
-    hours = ((0, 10, "slow_leak"), (20, 21, "spike"), (40, 41, "spike"), (41, 42, "spike"), (60, 61, "spike"))
-    every = [Marked(name, begin * 3600, end * 3600, number) for number, (begin, end, name) in enumerate(hours, 1)]
-    every[-1] = Marked("spike", 60 * 3600, 61 * 3600)
-    assert lane.labels(every, 9 / 3600) == [
-        (5 * 3600, "1 slow leak"),
-        (20.5 * 3600, "2"),
-        (41 * 3600, "3-4"),
-    ]
-    assert [text for _, text in lane.labels(every, 0.2 / 3600)] == ["1-4"]
+    hours = ((0, 10), (20, 21), (40, 41), (41, 42), (60, 61))
+    every = [Mark(number, begin * 3600, end * 3600) for number, (begin, end) in enumerate(hours, 1)]
+    every[-1] = every[-1]._replace(number=2)
+    assert lane.labels(every, 9 / 3600) == [(5 * 3600, "1"), (20.5 * 3600, "2"), (41 * 3600, "3,4"), (60.5 * 3600, "2")]
+    assert [text for _, text in lane.labels(every, 0.2 / 3600)] == ["1,2,3,4"]

@@ -193,7 +193,7 @@ class Host:
         return {
             "ESTABLISHED": established,
             "SYN_SENT": self._drawn(0.001 * outgoing),
-            "SYN_RECV": self._drawn(0.03 * incoming) + (512 - self._drawn(6) if "flood" in going else 0),
+            "SYN_RECV": self._drawn(0.03 * incoming) + (profile.services[0].backlog if "flood" in going else 0),
             "FIN_WAIT1": self._drawn(0.02 * incoming),
             "FIN_WAIT2": self._drawn(0.2 * incoming),
             "TIME_WAIT": time_wait,
@@ -264,7 +264,7 @@ class Host:
             ports=looks.ports(profile, flow.outgoing, flow.time_wait, states["TIME_WAIT"]),
             listeners=looks.listeners(profile, queues),
             not_accepted=sum(queues.values()),
-            local_ports=looks.local_ports(profile, visiting),
+            local_ports=looks.local_ports(profile, visiting, states["SYN_RECV"]),
             remotes=tuple((f"198.51.100.{17 + number}", visiting // (12 + 9 * number)) for number in range(5)),
             holders=looks.holders(profile, visiting, states),
             lingering=looks.lingering(profile, self._incidents, self._left, wall),

@@ -48,10 +48,10 @@ def listeners(profile: Profile, queues: Mapping[int, int]) -> tuple[Listener, ..
     return tuple(sorted(full, key=lambda listener: -listener.utilisation_percent))
 
 
-def local_ports(profile: Profile, visiting: int) -> tuple[tuple[int, int], ...]:
-    """How many came in where."""
+def local_ports(profile: Profile, visiting: int, half_open: int) -> tuple[tuple[int, int], ...]:
+    """How many came in where; those that are not open yet at the first service."""
     others = [(one.port, visiting // one.one_in) for one in profile.services if one.one_in]
-    return ((profile.services[0].port, visiting - sum(count for _, count in others)), *others)
+    return ((profile.services[0].port, visiting - sum(count for _, count in others) + half_open), *others)
 
 
 def holders(profile: Profile, visiting: int, states: Mapping[str, int]) -> tuple[Holder, ...]:

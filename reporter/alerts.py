@@ -1,0 +1,107 @@
+"""The recorded changes of state as stretches of time, by level: for a time line and a table."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from tcptide.model import Event
+
+from . import words
+from .canvas import NARROW, Canvas, discs
+from .charts import Charts
+from .picture import Picture
+from .tables import Cell, Table
+
+#: Levels of alerts in the order of their rows, and how each is drawn: colour, and height of its bar in rows.
+LEVELS = {
+    "critical": ("close_wait", 0.8),
+    "warning": ("time_wait", 0.65),
+    "unknown": ("other", 0.5),
+    "pattern": ("syn_sent", 0.4),
+    "forecast": ("established", 0.25),
+}
+_STATES = {1: "warning", 2: "critical", 3: "unknown"}
+ROW = 24  # CSS pixels
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A stretch of time in which something was the case."""
+
+    level: str  # of LEVELS
+    name: str
+    since: float  # wall clock seconds
+    until: float
+    begun: bool  # it began in the period: an alert was given then
+
+
+def alerts(events: Sequence[Event], since: float, until: float) -> list[Alert]:
+    """From the changes of a period, in the order in which they were stored."""
+    found: list[Alert] = []
+    standing: dict[tuple[str, str], tuple[str, float, bool]] = {}
+    for event in events:
+        key = (event.kind, event.name)
+        if key not in standing and (level := _level(event.kind, event.old)):
+            standing[key] = (level, since, False)
+        level = _level(event.kind, event.new)
+        if key in standing:
+            before, begin, begun = standing[key]
+            if before == level and event.kind != "threshold":
+                continue  # a pattern that is another one now
+            found.append(Alert(before, event.name, begin, max(begin, event.wall_seconds), begun))
+            del standing[key]
+        if level:
+            standing[key] = (level, event.wall_seconds, True)
+    still = [Alert(level, name, begin, until, begun) for (_, name), (level, begin, begun) in standing.items()]
+    return sorted([*found, *still], key=lambda one: one.since)
+
+
+def _level(kind: str, state: int | None) -> str:
+    if not state:
+        return ""
+    return _STATES.get(state, "unknown") if kind == "threshold" else kind
+
+
+def picture(every: Sequence[Alert], charts: Charts) -> Picture | None:
+    """The time line: a row a level; what began in the period begins with a dot."""
+    if not every:
+        return None
+    shown = [level for level in LEVELS if any(one.level == level for one in every)]
+    height = 24 + 32 + ROW * len(shown) + (18 if charts.marks else 0)
+    canvas = Canvas(replace(NARROW, height=height))
+    rows = [len(shown) - place - 0.5 for place in range(len(shown))]
+    chart = charts.chart(canvas, "alerts by level", [0, *sorted(rows), len(shown)], labels=["", *shown[::-1], ""])
+    for level, middle in zip(shown, rows, strict=True):
+        role, thick = LEVELS[level]
+        own = [one for one in every if one.level == level]
+        for one in own:
+            begin, end = chart.wide_enough(one.since, one.until)
+            canvas.box(
+                *(chart.x(begin), chart.height(middle - thick / 2), chart.x(end), chart.height(middle + thick / 2)),
+                role,
+            )
+        canvas.fill(discs([(chart.x(one.since), chart.height(middle)) for one in own if one.begun], 3), "text")
+    told = ", ".join(f"{sum(one.level == level for one in every)} {level}" for level in shown)
+    return Picture(
+        "alerts",
+        "Alerts",
+        f"{words.counted(len(every), 'alert')}: {told}.",
+        "A dot is where an alert began, a bar how long it lasted.",
+        canvas.image(),
+    )
+
+
+def table(every: Sequence[Alert]) -> Table:
+    """How many there were by level, and for how long."""
+    return Table("Alerts by level", ("Level", "Alerts", "In all", "Longest"), list(_rows(every)))
+
+
+def _rows(every: Sequence[Alert]) -> Iterator[tuple[Cell, ...]]:
+    for level in LEVELS:
+        seconds = [one.until - one.since for one in every if one.level == level]
+        if seconds:
+            yield (
+                Cell(level),
+                Cell(words.count(len(seconds))),
+                Cell(words.duration(sum(seconds))),
+                Cell(words.duration(max(seconds))),
+            )

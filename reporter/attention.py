@@ -1,0 +1,251 @@
+"""What needs attention, in words: what was wrong, when, for how long, who it was, what to do; the worst first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import tzinfo
+
+from tcptide import advice
+from tcptide.findings import HOST
+from tcptide.model import Finding
+from tcptide.words import WORDS
+
+from . import words
+from .frames import History, Stretch
+from .incidents import Incident, grouped
+from .lane import Mark
+from .peak import CODES, Peaks
+
+SEVERITIES = ("note", "warning", "critical")
+ALSO = 3  # more symptoms of an incident, and more times of it, that are told of
+
+#: kind -> what happened, with and without who or what it happened to.
+TITLES: Mapping[str, tuple[str, str]] = {
+    "accept_queue": ("The accept queue of {who} overflowed", "An accept queue overflowed"),
+    "syn_flood": ("SYN flood at {who}", "SYN flood"),
+    "ports": ("Ports to {who} ran short", "Ports to a destination ran short"),
+    "bind": ("Ports for bind() to {who} ran short", "Ports for bind() ran short"),
+    "time_wait": ("TIME_WAIT came to its limit", "TIME_WAIT came to its limit"),
+    "conntrack": ("The conntrack table filled up", "The conntrack table filled up"),
+    "memory": ("TCP ran short of memory or orphans", "TCP ran short of memory or orphans"),
+    "leak": ("{who} leaked connections", "Connections leaked"),
+    "growth": ("{who} had ever more connections", "Ever more connections"),
+    "failed_opens": ("Connections could not be opened", "Connections could not be opened"),
+    "retransmits": ("Segments were lost and sent again", "Segments were lost and sent again"),
+    "flood": ("Far more connections than usual", "Far more connections than usual"),
+    "outage": ("Far fewer connections than usual", "Far fewer connections than usual"),
+    "level_shift": ("A new level of connections", "A new level of connections"),
+    "gap": ("No samples were taken", "No samples were taken"),
+}
+FILLED = "The accept queue of {who} filled up"  # and did not overflow
+LEAKED = "{who} leaked connections in {state}"
+RAN_OUT = "Ports to {who} ran out"
+
+#: What a title says of something that still goes on.
+PRESENT = {
+    "overflowed": "overflows",
+    "filled up": "fills up",
+    "ran short": "run short",
+    "ran out": "run out",
+    "came to": "comes to",
+    "leaked": "leaks",
+    "had ever": "has ever",
+    "could not": "can not",
+    "were": "are",
+}
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One thing that needs attention."""
+
+    number: int  # as pictures mark it
+    code: str  # of the finding, or the kind of the symptom
+    severity: str
+    what: str
+    who: str  # '' where nobody is known
+    when: str  # Thu 19 Nov 09:22 to 12:17
+    lasted: str
+    goes_on: bool
+    evidence: str
+    next_step: str
+    also: tuple[str, ...] = ()  # more symptoms, and other times
+    subject: str = ""  # for programs, with what follows
+    values: Mapping[str, float | int | str] = field(default_factory=dict)
+    stretches: tuple[Stretch, ...] = ()  # all times of it, oldest first
+
+    @property
+    def state(self) -> str:
+        """Whether it is over."""
+        return "goes on" if self.goes_on else "over"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The verdict on the period."""
+
+    severity: str  # of the worst, or 'fine'
+    text: str
+    first: str  # the next step of what is to be done first; '' if nothing is
+
+
+def attention(
+    incidents: Sequence[Incident], live: Sequence[Finding], peaks: Peaks, history: History, zone: tzinfo
+) -> tuple[list[Attention], list[Mark]]:
+    """What needs attention and where pictures mark it. live: the findings of the newest sample."""
+    words_of = _Words(history, zone)
+    told: list[tuple[tuple[float, ...], Attention]] = []
+    findings = {one.head: peaks.finding(one.head) for one in incidents}
+    alike = [(one.head.kind, _who(findings[one.head]), words_of.goes_on(one)) for one in incidents]
+    left = list(live)
+    for one in grouped(incidents, alike):
+        kinds = {symptom.kind for symptom in one.symptoms} if words_of.goes_on(one) else set()
+        now = [finding for finding in left if any(finding.code in CODES[kind] for kind in kinds)]
+        left = [finding for finding in left if finding not in now]
+        item = words_of.of_incident(one, findings[one.head], now)
+        told.append((_order(item, one.until), item))
+    for finding in left:
+        item = words_of.of_finding(finding)
+        told.append((_order(item, history.last), item))
+    told.sort(key=lambda each: each[0])
+    listed = [replace(item, number=number) for number, (_, item) in enumerate(told, 1)]
+    marks = [Mark(one.number, each.since, each.until) for one in listed for each in one.stretches if one.lasted]
+    return listed, marks
+
+
+def summary(found: Sequence[Attention], period: str) -> Summary:
+    """One sentence on all of them, and what to do first."""
+    critical, warnings = (sum(one.severity == name for one in found) for name in ("critical", "warning"))
+    serious = [f"{critical} critical"] * bool(critical) + [words.counted(warnings, "warning")] * bool(warnings)
+    if not serious:
+        return Summary("fine", f"Nothing needs attention {period}.", "")
+    going = sum(one.goes_on for one in found if one.severity != "note")
+    now = f"{words.count(going)} still {'goes' if going == 1 else 'go'} on." if going else "All of it is over."
+    worst = "critical" if critical else "warning"
+    step = found[0].next_step.partition("; ")[0]
+    return Summary(worst, f"{' and '.join(serious)} {period}. {now}", f"{found[0].what}: {step}" if step else "")
+
+
+def marked(found: Sequence[Attention]) -> str:
+    """What pictures mark, in one sentence, for who does not see them."""
+    told = "; ".join(f"{one.number} {one.what}, {one.when}" for one in found)
+    return f"Marked: {told}." if told else ""
+
+
+def _order(item: Attention, until: float) -> tuple[float, ...]:
+    """What goes on is as bad as what was a level worse and is over."""
+    severity = SEVERITIES.index(item.severity)
+    return (-severity - (item.goes_on and severity > 0), not item.goes_on, -severity, -until)
+
+
+def _who(finding: Finding | None) -> str:
+    return "" if finding is None or finding.subject == HOST else finding.subject
+
+
+@dataclass(frozen=True)
+class _Words:
+    history: History
+    zone: tzinfo
+
+    def goes_on(self, one: Incident) -> bool:
+        return bool(one.until >= self.history.last - 2 * self.history.spacing_seconds)
+
+    def of_incident(self, one: Incident, finding: Finding | None, now: Sequence[Finding]) -> Attention:
+        head, goes_on, who = one.head, self.goes_on(one), _who(finding)
+        about = [each for each in now if each.code in CODES[head.kind]]
+        live = next((each for each in about if each.subject == who), about[0] if about else None)
+        said = live or finding
+        advised = advice.render(said) if said else None
+        known = "; ".join(each.evidence for each in one.symptoms if each.kind == head.kind)
+        evidence = [_sentence(known)] if head.kind != "leak" else []
+        if advised and head.weak:
+            evidence = [_sentence(f"{advised.what}; {advised.evidence}")]
+        elif advised and advised.evidence:
+            worst = "Now" if live else f"At its worst, {words.stamp(head.peak, self.zone)}"
+            evidence.append(_sentence(f"{worst}: {self._details(head.kind, said, advised)}"))
+        every = one.stretches
+        worst_time = Stretch(one.since, one.until)
+        times = f", {len(every)} times" if len(every) > 1 else ""
+        return Attention(
+            0,
+            said.code if said else head.kind,
+            SEVERITIES[max([one.severity, *(each.severity for each in now)])],
+            _title(head.kind, who, said, known, goes_on),
+            _holder(said),
+            words.stretch(worst_time.since, worst_time.until, self.zone) + times,
+            words.duration(max(worst_time.seconds, head.seconds)),
+            goes_on,
+            " ".join(evidence),
+            advised.next_step if advised and advised.next_step else _general(head.kind),
+            tuple(self._also(one)),
+            said.subject if said else HOST,
+            said.values if said else {},
+            tuple(every),
+        )
+
+    def _details(self, kind: str, said: Finding | None, advised: advice.Advice) -> str:
+        state = "" if said is None else f"{words.count(float(said.values.get('sockets', 0)))} sockets; "
+        return (state if kind == "leak" else "") + advised.evidence
+
+    def _also(self, one: Incident) -> Iterator[str]:
+        for symptom in one.symptoms[1 : ALSO + 1]:
+            if symptom.kind != one.head.kind and not symptom.pattern:
+                yield symptom.evidence
+        if one.others:
+            times = [words.stretch(each.since, each.until, self.zone) for each in one.others]
+            more = f" and {len(times) - ALSO} more" if len(times) > ALSO else ""
+            yield f"also {', '.join(times[:ALSO])}{more}"
+
+    def of_finding(self, finding: Finding) -> Attention:
+        """Of the newest sample, and of no incident."""
+        advised, now = advice.render(finding), self.history.last
+        return Attention(
+            0,
+            finding.code,
+            SEVERITIES[finding.severity],
+            advised.what if advised.what.startswith(finding.subject) else _capital(advised.what),
+            _holder(finding),
+            words.stamp(now, self.zone),
+            "",
+            True,
+            _sentence(advised.evidence),
+            advised.next_step,
+            (),
+            finding.subject,
+            finding.values,
+            (Stretch(now, now),),
+        )
+
+
+def _title(kind: str, who: str, finding: Finding | None, evidence: str, goes_on: bool) -> str:
+    named, unnamed = TITLES[kind]
+    if not who:
+        named = unnamed
+    elif kind == "accept_queue" and "dropped" not in evidence:
+        named = FILLED
+    elif kind == "leak" and finding and finding.code in ("leak_close_wait", "leak_established"):
+        named = LEAKED.replace("{state}", "CLOSE_WAIT" if finding.code == "leak_close_wait" else "ESTABLISHED")
+    elif kind == "ports" and "at most 100%" in evidence:
+        named = RAN_OUT
+    for past, present in PRESENT.items() if goes_on else ():
+        named = named.replace(past, present)
+    return named.replace("{who}", who)
+
+
+def _holder(finding: Finding | None) -> str:
+    """Who it was, where that is not what it is about."""
+    holder = str(finding.values.get("holder", "")) if finding else ""
+    return holder if finding and holder != finding.subject else ""
+
+
+def _sentence(text: str) -> str:
+    return f"{_capital(text)}." if text else ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _general(kind: str) -> str:
+    """The next step where nothing is known of who it was."""
+    code = CODES[kind][0]
+    return advice.render(Finding(code, 1, HOST, {})).next_step if code in WORDS else ""
