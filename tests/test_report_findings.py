@@ -17,14 +17,14 @@ FLOODED = outlook("rapid_increase", grew="SYN_RECV", change=510.0, local_port=80
 
 def test_a_syn_flood_that_only_the_history_shows_is_called_so() -> None:
     told = built([*quiet_hour(), minute(61, **HALF_OPEN)], outlook=FLOODED)
-    assert [one.what for one in told.now or ()] == ["signs of a SYN flood at :8080: 512 half-open connections"]
-    assert [one.evidence for one in told.now or ()] == ["backlog 128; 1204 connections, 900 expected; for 2 h"]
+    assert [one.what for one in told.attention] == ["Signs of a SYN flood at :8080: 512 half-open connections"]
+    assert [one.evidence for one in told.attention] == ["Backlog 128; 1204 connections, 900 expected; for 2 h."]
 
 
 def test_a_syn_flood_that_is_seen_both_ways_is_told_once() -> None:
     answered = rates(syncookies_sent=350.0)
     told = built([*quiet_hour(), minute(61, **HALF_OPEN)], outlook=FLOODED, rates=answered)
-    assert [one.evidence for one in told.now or ()] == ["350 SYN cookies/s; backlog 128"]
+    assert [one.evidence for one in told.attention] == ["350 SYN cookies/s; backlog 128."]
 
 
 def test_samples_a_second_apart_have_rates(tmp_path: Path) -> None:
