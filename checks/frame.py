@@ -207,6 +207,7 @@ def _recorded(context: Context, found: Answer, outcome: Outcome) -> Answer:
             output.first_line(context.spec, found, outcome)[0],
             code=finding.code if finding else None,
             finding=json.dumps(finding._asdict()) if finding else None,
+            recorded_by=context.spec.name,
         )
     except StoreError as error:
         return found._replace(notices=unrecorded(found.notices, str(error)))

@@ -52,6 +52,18 @@ def not_empty(text: str) -> str:
     return text
 
 
+SERVICE_CHARACTERS = 255
+
+
+def service(text: str) -> str:
+    """A parser of a service's name."""
+    if len(text) > SERVICE_CHARACTERS:
+        raise ValueError(f"has over {SERVICE_CHARACTERS} characters")
+    if not text.isprintable():  # nor is what is no UTF-8
+        raise ValueError("is not one line of text")
+    return not_empty(text)
+
+
 #: What every check takes, besides -h, -V and -v.
 COMMON: tuple[Option, ...] = (
     Option(
@@ -88,7 +100,7 @@ COMMON: tuple[Option, ...] = (
         ("--record",),
         "write changes of state into the event history, under the service's name",
         "NAME",
-        not_empty,
+        service,
     ),
 )
 

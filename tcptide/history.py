@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from tcptide import codec, statefiles, trends
 from tcptide.clock import Clock
 from tcptide.config import Config, Retention
+from tcptide.errors import StoreError
 from tcptide.model import Origin, Point, Sample, Verdict
 from tcptide.store import DamagedError
 from tcptide.writer import PRUNE_EVERY, Writer
@@ -22,6 +23,9 @@ _BATCH = 500
 DEFAULT_RETENTION = Retention()
 
 _DAY_SECONDS = 86400.0
+
+#: For so long after its last record a service's name stays with its check.
+_NAME_KEPT_SECONDS = 3600.0
 
 Result = TypeVar("Result")
 
@@ -175,8 +179,12 @@ def record(
     code: str | None = None,
     finding: str | None = None,
     kind: str = "threshold",
+    recorded_by: str | None = None,
 ) -> bool:
     """Record what a check found for the service `name`; returns whether that was a change, which is an event.
+
+    A name is one check's, `recorded_by`, until that has not used it for an hour: two checks with one name would make an
+    event of every run. Raises StoreError for the other one.
 
     state: 0 OK to 3 UNKNOWN; code and finding (JSON: code and values) are of the worst finding. The first record is a
     change unless it is OK. Raises StateError.
@@ -185,9 +193,11 @@ def record(
     def work(writer: Writer) -> bool:
         with writer.transaction():
             source_id = writer.source_id(origin)
-            old = writer.state_of(source_id, name)
             wall = clock.wall()
-            writer.put_standing(source_id, name, state, code, wall)
+            old, seen, other = writer.state_of(source_id, name) or (None, wall, None)
+            if recorded_by and other and other != recorded_by and abs(wall - seen) < _NAME_KEPT_SECONDS:
+                raise StoreError(f"{name} is a service of {other}")
+            writer.put_standing(source_id, name, state, code, wall, recorded_by)
             changed = state != (old or 0)
             if changed:
                 writer.add_event(source_id, wall, name, kind, old, state, code, message, finding)

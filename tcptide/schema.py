@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from tcptide.series import SERIES
 
-#: 1: the first. 2: detector.outlook, measured, embryonic_resets. 3: report.
-VERSION = 3
+#: 1: the first. 2: detector.outlook, measured, embryonic_resets. 3: report. 4: standing.recorded_by.
+VERSION = 4
 
 #: PRAGMA application_id: 'tcpt'.
 APPLICATION_ID = 0x74637074
@@ -99,6 +99,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], str]] = {  # name -> (columns, what fo
             "since REAL NOT NULL",
             "seen REAL NOT NULL",
             "code TEXT",
+            "recorded_by TEXT",  # the check, by its executable's name
         ),
         ", PRIMARY KEY(source_id, name))",
     ),

@@ -217,16 +217,20 @@ class Writer(Reader):
         for key in old:  # in one DELETE with a subquery SQLite would go through all rollups of the source
             self._rows("DELETE FROM rollup WHERE source_id = ? AND statistic = ? AND quarter = ?", *key)
 
-    def state_of(self, source_id: int, name: str) -> int | None:
-        """The standing state of a recorded service; None if nothing was recorded."""
-        rows = self._rows("SELECT state FROM standing WHERE source_id = ? AND name = ?", source_id, name)
-        return int(rows[0][0]) if rows else None
+    def state_of(self, source_id: int, name: str) -> tuple[int, float, str | None] | None:
+        """The standing state of a recorded service, when it was last seen and by which check; None: not recorded."""
+        query = "SELECT state, seen, recorded_by FROM standing WHERE source_id = ? AND name = ?"
+        rows = self._rows(query, source_id, name)
+        return rows[0] if rows else None
 
-    def put_standing(self, source_id: int, name: str, state: int, code: str | None, wall_seconds: float) -> None:
+    def put_standing(
+        self, source_id: int, name: str, state: int, code: str | None, wall_seconds: float, recorded_by: str | None
+    ) -> None:
         """Keep what is the case now; since when stays as long as the state does."""
         self._rows(
-            "INSERT INTO standing(source_id, name, state, since, seen, code) VALUES(?, ?, ?, ?, ?, ?)"
+            "INSERT INTO standing(source_id, name, state, since, seen, code, recorded_by) VALUES(?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT(source_id, name) DO UPDATE SET seen = excluded.seen, code = excluded.code,"
+            " recorded_by = excluded.recorded_by,"
             " since = iif(state = excluded.state, since, excluded.since), state = excluded.state",
             source_id,
             name,
@@ -234,6 +238,7 @@ class Writer(Reader):
             wall_seconds,
             wall_seconds,
             code,
+            recorded_by,
         )
 
     def add_event(

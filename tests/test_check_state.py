@@ -150,6 +150,33 @@ def test_record_writes_changes_of_state_and_nothing_else_does(check: Check, stat
     assert events() == [("connections web1", 0, 2), ("connections web1", 2, 0)]
 
 
+def test_two_checks_with_one_name_are_told_so(check: Check, state_dir: str) -> None:
+    for _ in range(3):
+        check("check_tcp_connections", "--source", "here", "-c", "~:-1", "--record", "tcp")
+        status, lines = check("check_tcp_time_wait", "--source", "here", "--record", "tcp")
+        assert status == 0
+        assert " (not recorded: tcp is a service of check_tcp_connections) | " in lines[0]
+    with Reader(state_dir) as reader:
+        assert len(reader.events("here", 0, time.time() + 60)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        (b"caf\xe9", "is not one line of text"),
+        (b"two\nlines", "is not one line of text"),
+        (b"n" * 3000, "has over 255 characters"),
+        (b" ", "is empty"),
+    ],
+    ids=["unknown-no-utf8", "unknown-two-lines", "unknown-long", "unknown-empty"],
+)
+def test_a_name_that_cannot_be_kept_is_refused(name: bytes, problem: str, script: Callable[[str], str]) -> None:
+    command = [os.fsencode(script("check_tcp_time_wait")), b"--record", name]
+    done = subprocess.run(command, capture_output=True, check=False)
+    line = f"TCP_TIME_WAIT UNKNOWN - usage: argument --record: {problem}; see --help\n"
+    assert (done.returncode, done.stdout.decode(), done.stderr) == (3, line, b"")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "severity"),
     [

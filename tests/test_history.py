@@ -7,6 +7,7 @@ import pytest
 from tcptide import history, statefiles, trends
 from tcptide.clock import SYSTEM
 from tcptide.config import Retention
+from tcptide.errors import StoreError
 from tcptide.model import Point, Sample, Verdict
 from tcptide.series import point_of
 from tcptide.statefiles import DATABASE, StateError
@@ -232,6 +233,26 @@ def test_standing_says_since_when_and_when_last_seen(state_dir: str) -> None:
         clock.sleep(60)
     with Reader(state_dir) as reader:
         assert reader.standing("host") == [("service", 2, WALL, WALL + 120, "c")]
+
+
+def test_a_name_is_one_check_s_until_that_has_not_used_it_for_an_hour(state_dir: str) -> None:
+    """Two checks with one name would make an event of every run."""
+    origin, clock = make_sample().origin, HandClock()
+
+    def record(check: str | None, state: int) -> bool:
+        return history.record(state_dir, origin, clock, "tcp", state, "said", recorded_by=check)
+
+    for _ in range(3):
+        record("check_tcp_connections", 2)
+        with pytest.raises(StoreError, match=r"^tcp is a service of check_tcp_connections$"):
+            record("check_tcp_time_wait", 0)
+        clock.sleep(60)
+    with Reader(state_dir) as reader:
+        assert [(event.old, event.new) for event in reader.events("host", 0, 1e10)] == [(None, 2)]
+    clock.sleep(3600)
+    assert record("check_tcp_time_wait", 0)
+    with pytest.raises(StoreError, match="of check_tcp_time_wait"):
+        record("check_tcp_connections", 2)
 
 
 def test_a_first_record_that_is_not_ok_is_an_event(state_dir: str) -> None:
