@@ -50,13 +50,22 @@ def before(loaded: Loaded, history: History, interval_seconds: float) -> tuple[B
         return None, "" if earlier is None else f"Not compared: nothing is stored of {earlier.words}."
     past = frames.history([], earlier.since, earlier.until, interval_seconds, loaded.earlier_rollups)
     for one, of in ((history, "of this period"), (past, "then")):
-        if (one.coverage or 0.0) < ENOUGH:
+        if seen_share(one) < ENOUGH:
             return None, f"Not compared with {earlier.words}: samples cover {covered(one)} {of}."
     return Before(earlier.words, earlier.days, past), f"Changes are against {earlier.words}."
+
+
+def seen_share(history: History) -> float:
+    """The share of the period, 0 to 1, that is in no gap: of a rollup it counts that there is one.
+
+    What a rollup's samples stand for depends on how often they were to be taken, not on how often they were.
+    """
+    whole = history.until - history.since
+    return 1 - sum(gap.seconds for gap in history.gaps) / whole if whole > 0 else 0.0
 
 
 def covered(history: History) -> str:
     """`31 of 168 hours`."""
     whole = (history.until - history.since) / 3600
-    hours = (history.coverage or 0.0) * whole
+    hours = seen_share(history) * whole
     return f"{words.count(round(hours) or hours)} of {words.count(whole)} hours"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tcptide import ledger, privacy
 from tcptide.clock import SYSTEM
@@ -14,10 +15,12 @@ from tcptide.config import Config
 from tcptide.errors import StoreError
 from tcptide.model import Report
 
-from . import files, message
+from . import files
 from .load import Loaded
 from .page import Page
-from .posting import Letter, Office
+
+if TYPE_CHECKING:
+    from .posting import Letter
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,10 @@ class Mailing:
     report: str  # path of what was written besides; may be empty
 
     @cached_property
-    def letter(self) -> Letter:
+    def letter(self) -> "Letter":
         """With the privacy of mail, which is the stricter one."""
+        from . import message  # a report that is not mailed shall not pay for loading what mail needs
+
         shown = privacy.mailed(self.settings.privacy, self.settings.mail)
         same = shown == self.settings.privacy
         page = self.page if same else self.rebuild(self.settings._replace(privacy=shown))
@@ -50,6 +55,8 @@ class Mailing:
 
     def post(self, given: argparse.Namespace, directory: str) -> list[str]:
         """--email: returns what to say of it. directory: for the mail's file. Raises TcptideError."""
+        from .posting import Office
+
         source = self.loaded.source
         path = os.path.join(directory, f"{files.stem(source.hostname, source.name, self.label)}.eml")
         office = Office(self.directory, self.settings.mail, os.environ, SYSTEM)

@@ -8,8 +8,6 @@ from tcptide.clock import SYSTEM
 from tcptide.config import DEFAULT_PATH, Config
 from tcptide.errors import ConfigError
 
-from .posting import Office
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Those of --help's part about mail."""
@@ -36,4 +34,6 @@ def demand_mail(given: argparse.Namespace, formats: Sequence[str], settings: Con
 
 def send(given: argparse.Namespace, settings: Config, directory: str) -> list[str]:
     """--send: returns what to say of it. Raises TcptideError."""
+    from .posting import Office
+
     return Office(directory, settings.mail, os.environ, SYSTEM).send(given.send, resend=given.resend)

@@ -201,7 +201,7 @@ def _lacking(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[str]:
     number = len(history.values)
     if loaded.begins_late:
         yield "Nothing older is stored: the period begins with the first sample, not at the time that was asked for."
-    if loaded.calendar and history.coverage is not None and history.coverage < ENOUGH:
+    if loaded.calendar and compare.seen_share(history) < ENOUGH:
         yield f"Samples cover {compare.covered(history)}."
     if history.rollups_until is not None:
         until = words.full_stamp(history.rollups_until, zone)

@@ -1,5 +1,6 @@
 """Calendar periods: where they begin and end in zones whose clocks change, and what the executable makes of one."""
 
+import json
 import os
 import re
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from reporter.period import Period
 from tcptide.errors import ConfigError
 from tcptide.schema import QUARTER_SECONDS
 
-from .reporting import minute, stored
+from .reporting import WALL, minute, stored
 from .test_report import Report, report, state, text_of
 
 __all__ = ["report", "state"]  # fixtures
@@ -226,3 +227,36 @@ def test_configuration_that_is_wrong_is_named(report: Report, tmp_path: str, tex
     path = configured(tmp_path, text)
     done = report("--config", path)
     assert (done.returncode, done.stderr) == (2, f"tcptide-report: {path}: {line}\n")
+
+
+@pytest.fixture(scope="module")
+def autumn(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A sample every ten minutes of the week of 2025 in which Berlin's clocks went back, and of the week before."""
+    begin = (at("2025-10-12T18:00") - WALL) / 60
+    return stored(str(tmp_path_factory.mktemp("autumn")), [minute(begin + 10 * number) for number in range(15 * 144)])
+
+
+@pytest.mark.parametrize(
+    ("zone", "since", "until", "hours"),
+    [
+        ("Europe/Berlin", "2025-10-20T00:00:00+02:00", "2025-10-27T00:00:00+01:00", 169),
+        ("Asia/Kolkata", "2025-10-20T00:00:00+05:30", "2025-10-27T00:00:00+05:30", 168),
+        ("Asia/Kathmandu", "2025-10-20T00:00:00+05:45", "2025-10-27T00:00:00+05:45", 168),
+        ("America/New_York", "2025-10-20T00:00:00-04:00", "2025-10-27T00:00:00-04:00", 168),
+    ],
+)
+def test_whole_week_of_a_zone(
+    report: Report, autumn: str, tmp_path: str, zone: str, since: str, until: str, hours: int
+) -> None:
+    done = report("--period", "2025-W43", "--timezone", zone, "--format", "json", state_dir=autumn)
+    assert (done.returncode, done.stderr) == (0, "")
+    with open(f"{tmp_path}/tcptide-report-web1-2025-W43.json", encoding="utf-8") as file:
+        made = json.load(file)
+    period = made["period"]
+    assert (period["since"]["time"], period["until"]["time"], period["seconds"]) == (since, until, hours * 3600)
+    assert (made["quality"]["samples"], made["quality"]["gaps"], made["lacking"]) == (hours * 6, [], [])
+    assert made["comparison"]["words"] == "Changes are against the week before."
+    assert made["comparison"]["seconds"] == 168 * 3600
+    assert [one["change"] for one in made["figures"]] == ["no change since the week before"] * len(made["figures"])
+    earlier = made["comparison"]["total"]
+    assert (len(earlier["epoch"]), earlier["epoch"][0], {*earlier["mean"]}) == (672, period["since"]["epoch"], {1204})
