@@ -152,18 +152,19 @@ def report(given: argparse.Namespace, say: Callable[[str], None]) -> None:
             made.append(File(".eml", mail.letter.content))
             paths = target.paths(made, stem)
         files.write(paths, made)
-        if given.verbose:
-            rolled = f" and {len(loaded.rollups)} rollups" if loaded.rollups else ""
-            say(f"{len(loaded.points)} samples{rolled} of {loaded.source.name!r} in {directory}")
-        for path in paths:
-            say(path)
-        if not given.email:
-            mail.remember()
-            return
+    if given.verbose:
+        rolled = f" and {len(loaded.rollups)} rollups" if loaded.rollups else ""
+        say(f"{len(loaded.points)} samples{rolled} of {loaded.source.name!r} in {directory}")
+    for path in paths:
+        say(path)
+    if not given.email:
+        mail.remember()
+        return
+    with progress.shown(sys.stderr) as tell:
         tell("mailing")
-        for note in mail.post(given, target.directory):
-            if given.verbose:
-                say(note)
+        notes = mail.post(given, target.directory)
+    for note in notes if given.verbose else ():
+        say(note)
 
 
 def _target(given: argparse.Namespace, settings: config.Config) -> tuple[tuple[str, ...], files.Target]:

@@ -1,8 +1,10 @@
 """Calendar periods: where they begin and end in zones whose clocks change, and what the executable makes of one."""
 
+import contextlib
 import json
 import os
 import re
+import subprocess
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -14,7 +16,7 @@ from tcptide.errors import ConfigError
 from tcptide.schema import QUARTER_SECONDS
 
 from .reporting import WALL, minute, stored
-from .test_report import Report, report, state, text_of
+from .test_report import Report, Script, report, state, text_of
 
 __all__ = ["report", "state"]  # fixtures
 
@@ -260,3 +262,18 @@ def test_whole_week_of_a_zone(
     assert [one["change"] for one in made["figures"]] == ["no change since the week before"] * len(made["figures"])
     earlier = made["comparison"]["total"]
     assert (len(earlier["epoch"]), earlier["epoch"][0], {*earlier["mean"]}) == (672, period["since"]["epoch"], {1204})
+
+
+def test_terminal_is_shown_what_is_done_and_the_path(script: Script, state: str, tmp_path: str) -> None:
+    command = [script("tcptide-report"), "--state-dir", state, "--output", tmp_path]
+    ours, theirs = os.openpty()
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env={"TERM": "xterm"}) as process:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # the other end is gone: the program has ended
+            while chunk := os.read(ours, 4096):
+                said += chunk
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"drawing ..." in said
+    assert said.endswith(f"{tmp_path}/tcptide-report.html\r\n".encode())
