@@ -20,7 +20,7 @@ from tcptide.patterns import Detector
 from tcptide.resources import Resources
 
 #: Raised whenever the same rows would give another outlook.
-VERSION = f"2-{patterns.VERSION}"
+VERSION = f"3-{patterns.VERSION}"
 
 #: After a boot services open their connections: for so long no pattern is named.
 QUIET_SECONDS = 600.0
@@ -71,7 +71,11 @@ class Lookout:
         if self._detector.interval_seconds != interval:
             self._resources.change_interval(self._detector.interval_seconds)
         leaks = self._survivors.update(
-            seen.wall_seconds, seen.top.lingering, elapsed_seconds=elapsed, restarted=restarted
+            seen.wall_seconds,
+            seen.top.lingering,
+            elapsed_seconds=elapsed,
+            restarted=restarted,
+            idle_seen=seen.idle_seen,
         )
         self._left_over = float(sum(leak.sockets for leak in leaks))
         trends = self._resources.update(seen, restarted, self._detector.leak or _together(leaks))

@@ -21,6 +21,7 @@ class Observation(NamedTuple):
     used: Mapping[str, float]  # of what can run out, by resource; destinations fullest first
     limits: Mapping[str, float]  # where known
     top: Top
+    idle_seen: bool  # the lists of who lingers have idle connections too
 
 
 def observe(row: Point, top: Top, limits: Mapping[str, float]) -> Observation:
@@ -37,6 +38,7 @@ def observe(row: Point, top: Top, limits: Mapping[str, float]) -> Observation:
         {name: count for name, count in used.items() if count is not None},
         {name: limit for name in used if (limit := outlook.limit_of(name, row, limits))},
         top,
+        values["measured"] is not None,
     )
 
 

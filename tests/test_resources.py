@@ -20,7 +20,7 @@ def row(minute: float, *, boot: str = "one", **used: float) -> Observation:
     """What is used of resources: `ports_a` is that of a destination."""
     named = {name.replace("ports_", "ports 10.0.0.1 "): float(count) for name, count in used.items()}
     limits = dict.fromkeys(named, 10_000.0)
-    return Observation(1e9 + 60 * minute, 1e5 + 60 * minute, boot, 1, {}, named, limits, NOWHERE)
+    return Observation(1e9 + 60 * minute, 1e5 + 60 * minute, boot, 1, {}, named, limits, NOWHERE, False)
 
 
 def watched(resources: Resources) -> list[str]:

@@ -190,11 +190,33 @@ def test_no_more_at_other_intervals(habit: str, interval: float) -> None:
     assert named(rows(NO_LEAK[habit](0), interval, 300)) == []
 
 
-def test_idle_connections_are_no_leak() -> None:
+def idle_of(number: int, until: float = inf) -> list[Lingering]:
+    """A connection more each minute, idle from then on and for ever, or `until` an age."""
+    ages = [900.0 + 60.0 * at for at in range(number, -1, -1) if 900.0 + 60.0 * at < until]
+    return [of_ages("unit", "pool.service", "ESTABLISHED", ages)]
+
+
+def test_idle_connections_that_become_ever_more_are_a_leak_and_stand_between_the_rows_that_show_them() -> None:
     survivors = Survivors()
-    for number in range(30):
-        idle = of_ages("unit", "pool.service", "ESTABLISHED", [900.0 + 60.0 * at for at in range(number, -1, -1)])
-        assert survivors.update(WALL + 60.0 * number, [idle]) == ()
+    said = [survivors.update(WALL + 60.0 * number, idle_of(number), idle_seen=number % 5 == 0) for number in range(60)]
+    first = next(number for number, leaks in enumerate(said) if leaks)
+    assert first == 35  # seven rows that show them
+    assert all(said[first:])
+    assert said[-1][0][:4] == ("unit", "pool.service", "ESTABLISHED", 56)
+    assert said[-1][0].per_hour == pytest.approx(60, rel=0.1)
+
+
+def test_idle_connections_that_end_at_some_age_are_no_leak() -> None:
+    survivors = Survivors()
+    for number in range(0, 300, 5):
+        said = survivors.update(WALL + 60.0 * number, idle_of(number, until=1750.0), idle_seen=True)
+        assert said == () or number < 60
+    assert said == ()
+
+
+def test_idle_connections_are_not_judged_where_rows_do_not_show_them() -> None:
+    survivors = Survivors()
+    assert not any(survivors.update(WALL + 60.0 * number, idle_of(number)) for number in range(60))
 
 
 # When it ends

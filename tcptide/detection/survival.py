@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, Self
 from tcptide.lingering import ranks
 from tcptide.model import Leak, Lingering
 
-#: So many must have come while this was watching.
-MINIMUM_SOCKETS = 5
+#: So many must have come while this was watching. An idle connection may be wanted, so more of those.
+MINIMUM_SOCKETS = {"CLOSE_WAIT": 5, "ESTABLISHED": 10}
 
 #: So many rows must have shown an owner's sockets. With a row a minute that is longer than the five minutes after which
 #: many programs close what is idle; with any interval it leaves time to name a leak by its tenth row.
@@ -108,6 +108,7 @@ class _Owner:
 
     def __init__(self) -> None:
         self.lifetime, self.lifetime_seen = 0.0, 0.0
+        self.found: Leak | None = None  # at the last look
         self.looks: list[_Ages] = []  # those since when most are there, oldest first, fewer the farther back
 
     def see(self, now: _Ages) -> None:
@@ -122,9 +123,9 @@ class _Owner:
 
     def gone(self) -> None:
         """Those that were there are not any more: the program has ended, or closed them all."""
-        self.looks = []
+        self.looks, self.found = [], None
 
-    def leak(self) -> tuple[int, float] | None:
+    def leak(self, minimum: int) -> tuple[int, float] | None:
         """How many sockets are left over, and how many become so in a second; None when that is no leak."""
         then, now, beyond = self.looks[0], self.looks[-1], _BEYOND_LIFETIME * self.lifetime
         rows, watched = now.row - then.row, now.seconds - then.seconds
@@ -133,7 +134,7 @@ class _Owner:
         left_over = now.older_than(beyond)
         joined, more = left_over - now.older_than(beyond + watched), left_over - then.older_than(beyond)
         ended = max(joined - more, 0)
-        if min(joined, more) < max(MINIMUM_SOCKETS, _GROWTH * joined, _CHANCE * sqrt(joined + ended)):
+        if min(joined, more) < max(minimum, _GROWTH * joined, _CHANCE * sqrt(joined + ended)):
             return None
         oldest, middle, youngest = map(now.age_of, (left_over - joined + 1, left_over - joined // 2, left_over))
         span, row = oldest - youngest, watched / rows
@@ -145,13 +146,14 @@ class _Owner:
 
     def dump(self) -> list[Any]:
         """What load() takes."""
-        return [self.lifetime, self.lifetime_seen, self.looks]
+        return [self.lifetime, self.lifetime_seen, self.found, self.looks]
 
     @classmethod
-    def load(cls, lifetime: float, lifetime_seen: float, looks: Sequence[Any]) -> Self:
+    def load(cls, lifetime: float, lifetime_seen: float, found: Sequence[Any] | None, looks: Sequence[Any]) -> Self:
         """The owner that was dumped."""
         owner = cls()
         owner.lifetime, owner.lifetime_seen = lifetime, lifetime_seen
+        owner.found = None if found is None else Leak(*found)
         owner.looks = [_Ages(row, seconds, sockets, tuple(ages)) for row, seconds, sockets, ages in looks]
         return owner
 
@@ -171,11 +173,12 @@ def _thinned(looks: Sequence[_Ages]) -> list[_Ages]:
 
 
 class Survivors:
-    """The owners whose sockets linger, row by row. Only CLOSE_WAIT is judged: an idle connection may be wanted."""
+    """The owners whose sockets linger in CLOSE_WAIT, or idle in ESTABLISHED where rows show that, row by row."""
 
     def __init__(self) -> None:
         self._wall: float | None = None
-        self._row, self._seconds = 0, 0.0  # since the first one
+        self._rows = dict.fromkeys(MINIMUM_SOCKETS, 0)  # that have shown a state
+        self._seconds = 0.0  # since the first one
         self._owners: dict[tuple[str, str, str], _Owner] = {}
 
     def update(
@@ -185,46 +188,53 @@ class Survivors:
         *,
         elapsed_seconds: float | None = None,
         restarted: bool = False,
+        idle_seen: bool = False,
     ) -> tuple[Leak, ...]:
         """Take in the next row, and say what leaks as of now, fastest first.
 
         elapsed_seconds: since the row before by CLOCK_BOOTTIME; without it the wall clock is believed. restarted: this
-        is another boot or namespace than in the row before, so no socket of then is there.
+        is another boot or namespace than in the row before, so no socket of then is there. idle_seen: the row shows
+        idle connections too; meanwhile what is known of those stands.
         """
         elapsed = wall_seconds - (self._wall or wall_seconds) if elapsed_seconds is None else elapsed_seconds
-        self._wall, self._row, self._seconds = wall_seconds, self._row + 1, self._seconds + max(elapsed, 0.0)
-        shown = {one[:3]: one for one in lingering if one.state == "CLOSE_WAIT"}
+        self._wall, self._seconds = wall_seconds, self._seconds + max(elapsed, 0.0)
+        states = ("CLOSE_WAIT", "ESTABLISHED") if idle_seen else ("CLOSE_WAIT",)
+        for state in states:
+            self._rows[state] += 1
+        shown = {one[:3]: one for one in lingering if one.state in states}
         all_gone, seen_all = restarted or elapsed <= 0, len(lingering) < _FULL_LIST
-        for key in [key for key in self._owners if all_gone or (seen_all and key not in shown)]:
+        for key in [key for key in self._owners if all_gone or (seen_all and key[2] in states and key not in shown)]:
             self._owners[key].gone()
             if not self._owners[key].lifetime:
                 del self._owners[key]
-        leaks = []
         for key, one in shown.items():
             if len(one.ages_seconds) != len(ranks(one.sockets)):
                 continue
             owner = self._owners.pop(key) if key in self._owners else _Owner()
             self._owners[key] = owner  # the last now
-            owner.see(_Ages(self._row, self._seconds, one.sockets, one.ages_seconds))
-            if found := owner.leak():
+            owner.see(_Ages(self._rows[one.state], self._seconds, one.sockets, one.ages_seconds))
+            owner.found = None
+            if found := owner.leak(MINIMUM_SOCKETS[one.state]):
                 sockets, per_second = found
                 since = wall_seconds - one.oldest_seconds
-                leaks.append(Leak(*key, sockets, one.oldest_seconds, 3600 * per_second, since))
+                owner.found = Leak(*key, sockets, one.oldest_seconds, 3600 * per_second, since)
         for key in [*self._owners][:-_OWNERS]:
             del self._owners[key]
-        return tuple(sorted(leaks, key=lambda leak: -leak.per_hour))
+        told = (owner.found for key, owner in self._owners.items() if key in shown or key[2] not in states)
+        return tuple(sorted(filter(None, told), key=lambda leak: -leak.per_hour))
 
     def dump(self) -> dict[str, Any]:
         """What load() goes on from, JSON-ready."""
         owners = [[*key, owner.dump()] for key, owner in self._owners.items()]
-        return {"wall": self._wall, "row": self._row, "seconds": self._seconds, "owners": owners}
+        return {"wall": self._wall, "rows": self._rows, "seconds": self._seconds, "owners": owners}
 
     @classmethod
     def load(cls, dumped: Any) -> Self:
         """The one that was dumped, in JSON or not. Raises ValueError for what isn't a dump."""
         survivors = cls()
         try:
-            survivors._wall, survivors._row, survivors._seconds = dumped["wall"], dumped["row"], dumped["seconds"]
+            survivors._wall, survivors._seconds = dumped["wall"], dumped["seconds"]
+            survivors._rows = {state: int(dumped["rows"][state]) for state in MINIMUM_SOCKETS}
             for kind, holder, state, owner in dumped["owners"]:
                 survivors._owners[kind, holder, state] = _Owner.load(*owner)
         except (TypeError, ValueError, LookupError) as error:
