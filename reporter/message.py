@@ -157,6 +157,7 @@ def _cut(page: Page, rows: int) -> Page:
     return replace(
         page,
         events=cut(page.events),
+        levels=cut(page.levels),
         tops=[cut(one) for one in page.tops],
         patterns=page.patterns[:rows],
         more_patterns=page.more_patterns + max(0, len(page.patterns) - rows),

@@ -111,7 +111,7 @@ def said(page: Page) -> Iterator[str]:
     for figure in page.figures:
         yield from (figure.title, figure.value, figure.meaning, figure.change, *figure.details)
     yield from (picture.finding for picture in page.pictures)
-    tables = [page.states, *page.tops, page.events, *([page.forecasts] if page.forecasts else [])]
+    tables = [page.states, *page.tops, page.levels, page.events, *([page.forecasts] if page.forecasts else [])]
     for table in tables:
         for row in table.rows:
             for cell in row:
