@@ -76,7 +76,7 @@ class Canvas:
 
     def box(self, left: float, bottom: float, right: float, top: float, role: str) -> None:
         """A filled rectangle."""
-        self.fill(polygon([(left, bottom), (right, bottom), (right, top), (left, top)]), role)
+        self.fill(rectangle(left, bottom, right, top), role)
 
     def line(
         self, begin: tuple[float, float], end: tuple[float, float], role: str, width: float = 1.0, dashes: Dashes = ()
@@ -109,10 +109,18 @@ class Canvas:
         if len(shape.vertices):
             self._words[role].append(Path(np.add(shape.vertices, (left, base)), shape.codes))
 
-    def image(self) -> Image:
-        """Draw it."""
+    def file(self, dots_per_inch: int) -> bytes:
+        """Draw it as a PNG file in light colours that says how large it is on paper."""
+        self._finish()
+        return png(self._canvas, dots_per_inch)[0]
+
+    def _finish(self) -> None:
         for role, paths in self._words.items():
             self.fill(Path.make_compound_path(*paths), role)
+
+    def image(self) -> Image:
+        """Draw it."""
+        self._finish()
         light, dark = png(self._canvas)
         width, height = self._canvas.get_width_height()
         return Image(light, dark, width, height)
@@ -122,6 +130,11 @@ def polygon(points: Sequence[tuple[float, float]] | np.ndarray) -> Path:
     """A closed path."""
     vertices = np.asarray(points, dtype=float)
     return Path(np.concatenate([vertices, vertices[:1]]), closed=True)
+
+
+def rectangle(left: float, bottom: float, right: float, top: float) -> Path:
+    """A closed path."""
+    return polygon([(left, bottom), (right, bottom), (right, top), (left, top)])
 
 
 def together(paths: Sequence[Path]) -> Path:

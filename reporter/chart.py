@@ -92,9 +92,9 @@ class Axes:
 
     def grid(self) -> None:
         """The lines and numbers of the heights; over what is the ground of the chart."""
-        for mark, text in self._marks:
-            height = self.height(mark)
-            self.canvas.line((self.left, height), (self.right, height), "grid")
+        heights = [self.height(mark) for mark, _ in self._marks]
+        self.canvas.stroke(together([Path([(self.left, y), (self.right, y)]) for y in heights]), "grid")
+        for height, (_, text) in zip(heights, self._marks, strict=True):
             self.canvas.words(self.left - 5, height, text, across="right", up="middle")
 
     def height(self, value: float) -> float:
@@ -170,9 +170,11 @@ class TimeChart(Axes):
         self.grid()
         canvas.line((self.left, self.bottom), (self.right, self.bottom), "muted")
         most = max(2, round(canvas.size.ticks * (self.right - self.left) / canvas.size.width))
-        for wall, text in times.ticks(*self.range, frame.zone, min(most, len(blocks.mean) + 1)):
-            x = self.x(wall)
-            canvas.line((x, self.bottom), (x, self.bottom - 4), "muted")
+        ticks = [
+            (self.x(wall), text) for wall, text in times.ticks(*self.range, frame.zone, min(most, len(blocks.mean) + 1))
+        ]
+        canvas.stroke(together([Path([(x, self.bottom), (x, self.bottom - 4)]) for x, _ in ticks]), "muted")
+        for x, text in ticks:
             if x + width(text, FONT_PIXELS) / 2 < self.right + RIGHT:
                 canvas.words(x, self.bottom - 7, text, across="center", up="top")
         self._restarts(history)

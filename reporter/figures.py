@@ -42,6 +42,8 @@ def measured(history: History, values: pd.Series, highest: pd.Series) -> Measure
 
 def column(history: History, *names: str) -> Measured:
     """The figures of a stored series, or of the sum of several: of rollups the highest are added, too."""
+    if len(names) == 1:
+        return measured(history, history.values[names[0]], history.highest[names[0]])
     values, highest = (table[list(names)].sum(axis=1, skipna=False) for table in (history.values, history.highest))
     return measured(history, values, highest)
 

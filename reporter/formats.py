@@ -5,6 +5,7 @@ from typing import Any
 
 from . import document, page
 from .files import File
+from .overview import overview
 from .page import Page
 
 
@@ -21,6 +22,7 @@ def _html(built: Page) -> Iterator[File]:
 def _png(built: Page) -> Iterator[File]:
     for picture in built.pictures:
         yield File(f"-{picture.name}.png", (picture.wide or picture.narrow).light)
+    yield File("-overview.png", overview(document.document(built)))
 
 
 def _json(built: Page) -> Iterator[File]:
@@ -32,4 +34,4 @@ _MAKERS: dict[str, Callable[[Page], Iterator[File]]] = {"html": _html, "png": _p
 
 def of_saved(data: Mapping[str, Any]) -> Iterator[File]:
     """The picture of a report that was saved as JSON."""
-    yield from ()
+    yield File("-overview.png", overview(data))

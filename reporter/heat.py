@@ -5,9 +5,10 @@ from datetime import tzinfo
 
 import numpy as np
 import pandas as pd
+from matplotlib.path import Path
 
 from . import words
-from .canvas import NARROW, RIGHT, Canvas, discs
+from .canvas import NARROW, RIGHT, Canvas, discs, rectangle, together
 from .frames import History
 from .palette import heat
 from .picture import Picture
@@ -62,15 +63,20 @@ def picture(history: History, zone: tzinfo, simulated: bool) -> Picture | None:
     _scale(canvas, found, simulated)
     width = (canvas.size.width - RIGHT - LEFT) / HOURS
     beyond: list[tuple[float, float]] = []
+    cells: dict[str, list[Path]] = {}
     for day, name in enumerate(DAYS):
         bottom = BOTTOM + (6 - day) * 22
         canvas.words(LEFT - 6, bottom + 11, name[:3], across="right", up="middle")
         for hour, mean in enumerate(found.mean[day]):
             left = LEFT + hour * width
             colour = "gap" if np.isnan(mean) else heat(0.08 + 0.92 * min(1.0, mean / found.most))
-            canvas.box(left, bottom + GAP / 2, left + width - GAP, bottom + 22 - GAP / 2, colour)
+            cells.setdefault(colour, []).append(
+                rectangle(left, bottom + GAP / 2, left + width - GAP, bottom + 22 - GAP / 2)
+            )
             if mean > 1.05 * found.most:
                 beyond.append((left + (width - GAP) / 2, bottom + 11))
+    for colour, boxes in cells.items():
+        canvas.fill(together(boxes), colour)
     canvas.fill(discs(beyond, 2.5), "surface")
     for hour in range(0, HOURS + 1, 3):
         canvas.words(LEFT + hour * width, BOTTOM - 7, f"{hour:02}", across="center", up="top")
@@ -93,7 +99,7 @@ def _hour(found: Heat, hottest: bool) -> str:
 def _scale(canvas: Canvas, found: Heat, simulated: bool) -> None:
     above = canvas.size.height - 17
     canvas.words(6, above, "connections, mean")
-    left = 130.0
+    left = 150.0
     for step in range(STEPS + 1):
         canvas.box(left + step * 9, above - 2, left + step * 9 + 9, above + 10, heat(0.08 + 0.92 * step / STEPS))
     canvas.words(left - 5, above, "0", across="right")

@@ -5,7 +5,9 @@ too low for it. A mean is over rows at equal distances; the highest are sought i
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from math import nan
 
 import numpy as np
 
@@ -15,12 +17,12 @@ from tcptide.text import endpoint
 
 from .frames import Blocks
 
-MEAN_ROWS = 1000  # at least so many rows, evenly spread, if there are as many
-PEAK_ROWS = 200  # stretches of the period, of each of which the fullest rows are taken too
+MEAN_ROWS = 500  # at least so many rows, evenly spread, if there are as many
+PEAK_ROWS = 168  # stretches of the period, of each of which the fullest rows are taken too
 PEAKS = ("total", "worst_destination", "worst_listener")
 
-#: Lists by name: what a row says of each entry. Name, number, and what else is worth saying.
-Entries = Iterable[tuple[str, float, str]]
+#: What a row says of each entry of a list: name, number, and how to say what else is worth it.
+Entries = Iterable[tuple[str, float, Callable[[], str]]]
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,15 @@ class Held:
     """What one name held."""
 
     name: str
-    note: str  # at its highest
+    say: Callable[[], str]  # of its highest
     highest: float
     when: float  # wall clock seconds
     total: float = 0.0  # over the even rows
-    walls: list[float] = field(default_factory=list)
+
+    @property
+    def note(self) -> str:
+        """What there is to be said of its highest."""
+        return self.say()
 
 
 def chosen(points: Sequence[Point]) -> dict[int, bool]:
@@ -62,7 +68,7 @@ def destinations(top: Top) -> Entries:
     """Percent of the ports towards each."""
     for one in top.destinations:
         if one.ports_used:
-            yield destination_name(one), one.utilisation_percent, _destination_note(one)
+            yield destination_name(one), one.utilisation_percent, partial(_destination_note, one)
 
 
 def destination_name(one: Destination) -> str:
@@ -77,7 +83,11 @@ def _destination_note(one: Destination) -> str:
 def listeners(top: Top) -> Entries:
     """Percent of each accept queue."""
     for one in top.listeners:
-        yield listener_name(one), one.utilisation_percent, f"{one.queue:,} of {one.backlog:,}, {one.holder}"
+        yield listener_name(one), one.utilisation_percent, partial(_listener_note, one)
+
+
+def _listener_note(one: Listener) -> str:
+    return f"{one.queue:,} of {one.backlog:,}, {one.holder}"
 
 
 def listener_name(one: Listener) -> str:
@@ -87,26 +97,28 @@ def listener_name(one: Listener) -> str:
 
 def local_ports(top: Top) -> Entries:
     """Incoming connections by local port."""
-    return ((str(port), number, "") for port, number in top.local_ports)
+    return ((str(port), number, str) for port, number in top.local_ports)
 
 
 def remotes(top: Top) -> Entries:
     """Incoming connections by remote address."""
-    return ((address, number, "") for address, number in top.remotes)
+    return ((address, number, str) for address, number in top.remotes)
 
 
 def holders(kind: str) -> Callable[[Top], Entries]:
     """Sockets by unit, user or process."""
 
     def entries(top: Top) -> Entries:
-        return (_holder(one) for one in top.holders if one.kind == kind)
+        return (
+            (one.name, sum(one.states.values()), partial(_held_states, one)) for one in top.holders if one.kind == kind
+        )
 
     return entries
 
 
-def _holder(one: Holder) -> tuple[str, float, str]:
+def _held_states(one: Holder) -> str:
     held = sorted((-number, state) for state, number in one.states.items() if number)
-    return one.name, sum(one.states.values()), ", ".join(f"{-number:,} {state}" for number, state in held[:3])
+    return ", ".join(f"{-number:,} {state}" for number, state in held[:3])
 
 
 def over(rows: Sequence[Row], entries: Callable[[Top], Entries]) -> list[tuple[Held, float]]:
@@ -115,23 +127,23 @@ def over(rows: Sequence[Row], entries: Callable[[Top], Entries]) -> list[tuple[H
     even = 0
     for row in rows:
         even += row.even
-        for name, (number, note) in _of_row(entries(row.top)).items():
+        for name, (number, say) in _of_row(entries(row.top)).items():
             one = found.get(name)
             if one is None:
-                one = found[name] = Held(name, note, number, row.wall_seconds)
+                one = found[name] = Held(name, say, number, row.wall_seconds)
             elif number > one.highest:
-                one.highest, one.note, one.when = number, note, row.wall_seconds
+                one.highest, one.say, one.when = number, say, row.wall_seconds
             if row.even:
                 one.total += number
     return sorted(((one, one.total / max(1, even)) for one in found.values()), key=lambda each: -each[0].highest)
 
 
-def _of_row(entries: Entries) -> Mapping[str, tuple[float, str]]:
+def _of_row(entries: Entries) -> Mapping[str, tuple[float, Callable[[], str]]]:
     """By name: what is masked may have one more than once, and the fullest counts."""
-    best: dict[str, tuple[float, str]] = {}
-    for name, number, note in entries:
+    best: dict[str, tuple[float, Callable[[], str]]] = {}
+    for name, number, say in entries:
         if name not in best or number > best[name][0]:
-            best[name] = (number, note)
+            best[name] = (number, say)
     return best
 
 
@@ -144,20 +156,23 @@ def by_block(
     read = np.zeros(count, dtype=bool)
     read[at] = True
     seen = np.isfinite(blocks.mean["total"].to_numpy())
-    table: dict[str, np.ndarray] = {}
-    for block, row in zip(at, rows, strict=True):
+    table: dict[str, dict[int, float]] = {}
+    for block, row in zip(at.tolist(), rows, strict=True):
         for name, (number, _) in _of_row(entries(row.top)).items():
-            values = table.setdefault(name, np.where(read & seen, 0.0, np.nan))
-            values[block] = max(number, np.nan_to_num(values[block]))
-    yield from sorted(
-        ((name, _held(values, seen)) for name, values in table.items()), key=lambda each: -np.nanmax(each[1])
-    )
+            highest = table.setdefault(name, {})
+            highest[block] = max(number, highest.get(block, 0.0))
+    found = []
+    for name, highest in table.items():
+        values = np.where(read & seen, 0.0, np.nan)
+        values[list(highest)] = list(highest.values())
+        found.append((name, _held(values, seen), max(highest.values())))
+    yield from ((name, values) for name, values, _ in sorted(found, key=lambda each: -each[2]))
 
 
 def _held(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """A block without a row of its own is as the one before it, but not across a gap."""
-    last, filled = np.nan, values.copy()
-    for number, value in enumerate(values):
-        last = value if np.isfinite(value) else last if seen[number] else np.nan
-        filled[number] = last
-    return filled
+    last, filled = nan, []
+    for value, was_seen in zip(values.tolist(), seen.tolist(), strict=True):
+        last = value if value == value else last if was_seen else nan
+        filled.append(last)
+    return np.array(filled)

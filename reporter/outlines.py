@@ -55,7 +55,7 @@ def shortened(text: str, pixels: float, most: float) -> str:
 @cache
 def _letter(letter: str, bold: bool) -> Outline:
     font = _font(bold)
-    glyph = font.load_char(ord(letter), flags=LoadFlags.NO_HINTING)
+    glyph = font.load_glyph(font.get_char_index(ord(letter)), flags=LoadFlags.NO_HINTING)  # 0: an empty box
     vertices, codes = font.get_path()
     return Outline(vertices, codes, glyph.linearHoriAdvance / 65536)
 

@@ -69,7 +69,7 @@ def palette(theme: Mapping[str, str]) -> bytes:
     return b"".join([*colours.values(), *blends])
 
 
-def png(canvas: FigureCanvasAgg) -> tuple[bytes, bytes]:
+def png(canvas: FigureCanvasAgg, dots_per_inch: int | None = None) -> tuple[bytes, bytes]:
     """The drawn picture as PNG files for light and for dark surroundings."""
     canvas.draw()  # type: ignore[no-untyped-call]
     size = canvas.get_width_height()
@@ -78,7 +78,8 @@ def png(canvas: FigureCanvasAgg) -> tuple[bytes, bytes]:
     colours = Image.new("P", (1, 1))
     colours.putpalette(palette(LIGHT))
     file = io.BytesIO()
-    drawn.quantize(palette=colours, dither=Image.Dither.NONE).save(file, "PNG")
+    size_on_paper = {"dpi": (dots_per_inch, dots_per_inch)} if dots_per_inch else {}
+    drawn.quantize(palette=colours, dither=Image.Dither.NONE).save(file, "PNG", compress_level=4, **size_on_paper)
     light = file.getvalue()
     return light, _repainted(light, palette(DARK))
 
