@@ -1,6 +1,7 @@
 # make run     take samples of this host into ./.state, run every check, write an HTML report
 # make test    lint, types and all tests
 # make bench   measure the checks against their peers on 100,000 sockets, as root
+# make docs-pictures  draw the pictures of the documentation anew, from a simulated host
 # All make .venv first, and mend it when it is not what it should be (.ci/venv); PYTHON=... names an interpreter.
 
 BIN = .venv/bin
@@ -20,6 +21,10 @@ bench:
 	@PYTHON='$(PYTHON)' .ci/venv test
 	@$(BIN)/python -m bench
 
+docs-pictures:
+	@PYTHON='$(PYTHON)' .ci/venv report
+	@.ci/pictures
+
 dist:
 	@PYTHON='$(PYTHON)' .ci/venv test
 	rm -rf build dist *.egg-info
@@ -28,4 +33,4 @@ dist:
 clean:
 	rm -rf .venv .state build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: run test bench dist clean
+.PHONY: run test bench docs-pictures dist clean

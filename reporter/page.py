@@ -207,7 +207,8 @@ def _lacking(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[str]:
         until = words.full_stamp(history.rollups_until, zone)
         yield (
             f"Single samples are no longer kept up to {until}: from there back each number is the mean or the "
-            "highest of a quarter of an hour, and what was over a limit counts with whole quarters."
+            "highest of a quarter of an hour, what was over a limit counts with whole quarters, and who it was is not "
+            "known."
         )
     elif number == 1:
         yield "There is one sample so far: rates and courses over time need at least two."
