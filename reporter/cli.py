@@ -143,7 +143,8 @@ def report(given: argparse.Namespace, say: Callable[[str], None]) -> None:
         tell("drawing")
         built = draw(loaded)
         tell("writing")
-        made = list(formats.make([one for one in wanted if one != "eml"], built))
+        drawn = [one for one in wanted if one != "eml"]
+        made = list(formats.make(drawn, built, into_one_file=target.name is not None))
         stem = files.stem(loaded.source.hostname, loaded.source.name, calendar.label if calendar else "")
         paths = target.paths(made, stem)
         whole = paths[0] if paths else ""

@@ -9,10 +9,11 @@ from .overview import overview
 from .page import Page
 
 
-def make(formats: Sequence[str], built: Page) -> Iterator[File]:
-    """The files of each format, in order. Raises ConfigError for a format that can't be made."""
+def make(formats: Sequence[str], built: Page, *, into_one_file: bool = False) -> Iterator[File]:
+    """The files of each format, in order; of a format with several only the one that says most, if there is one."""
     for name in formats:
-        yield from _MAKERS[name](built)
+        files = _MAKERS[name](built)
+        yield from [*files][-1:] if into_one_file else files
 
 
 def _html(built: Page) -> Iterator[File]:
@@ -22,7 +23,7 @@ def _html(built: Page) -> Iterator[File]:
 def _png(built: Page) -> Iterator[File]:
     for picture in built.pictures:
         yield File(f"-{picture.name}.png", (picture.wide or picture.narrow).light)
-    yield File("-overview.png", overview(document.document(built)))
+    yield File("-overview.png", overview(document.document(built)))  # the last: it says most
 
 
 def _json(built: Page) -> Iterator[File]:

@@ -27,7 +27,7 @@ SCHEDULES = (
     "/etc/systemd/system/timers.target.wants",
     "/usr/lib/systemd/system/timers.target.wants",
 )
-_REPORT_MODULES = ("jinja2", "matplotlib", "pandas")
+_REPORT_MODULES = ("css_inline", "jinja2", "matplotlib", "pandas", "rich")
 
 
 def run(options: argparse.Namespace) -> int:

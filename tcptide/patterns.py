@@ -75,13 +75,13 @@ class Detector:
         changes = self._changes
         name, level = changes.update(wall_seconds, passed, total, self._leaked), changes.level
         elapsed = None if passed is None else passed * self.interval_seconds
-        unusual = changes.going_on or changes.explained
+        unusual = changes.going_on or changes.explained or changes.away
         recovered, self._down = self._down and not changes.fell_from, bool(changes.fell_from)
         self.leak = self._leaks.update(wall_seconds, elapsed, states, event=unusual, restarted=restarted or recovered)
         if self.leak is not None and self.leak.state == "ESTABLISHED" and total < changes.fell_from:
             self.leak = None  # it only comes back
         if name is None and self.leak is not None:
-            name, level = "slow_leak", total - self.leak.sockets
+            name, level = "slow_leak", max(0.0, total - self.leak.sockets)
         if name is None:
             self._pattern = "periodic" if changes.periodic else "normal" if changes.ready else "insufficient_data"
             return Verdict(self._pattern, None, level, total, None, None)

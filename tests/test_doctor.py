@@ -44,7 +44,7 @@ def test_a_schedule_is_found(tmp_path: Any) -> None:
 
 
 def test_what_the_report_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert str(doctor._report()) == "ok      report      has jinja2, matplotlib, pandas"
+    assert str(doctor._report()) == "ok      report      has css_inline, jinja2, matplotlib, pandas, rich"
     monkeypatch.setattr(doctor, "_REPORT_MODULES", ("jinja2", "not_there_one", "not_there_two"))
     said = "note    report      tcptide-report lacks not_there_one, not_there_two"
     assert str(doctor._report()) == f"{said} -> install the extra tcptide[report] on the machine that reports"
@@ -139,7 +139,7 @@ def test_a_bad_configuration_is_a_problem_among_others(
     with open(path, "w") as file:
         file.write("interval = 5\n")
     status, said = ran("--state-dir", state_dir, "--config", path)
-    known = "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, pattern, mail, checks"
+    known = "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, pattern, report, mail, checks"
     line = f"problem config      {path}: interval: unknown (its value is 5); known here: {known}"
     assert (status, said[0]) == (1, f"{line} -> what follows holds for the defaults")
     assert len(said) >= len(SUBJECTS)

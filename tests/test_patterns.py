@@ -8,6 +8,8 @@ import pytest
 
 from tcptide.model import QUIET_PATTERNS
 from tcptide.patterns import FACTORS, Detector
+from tcptide.simulate import samples
+from tcptide.simulation.host import INCIDENTS, Host, Incident
 from tests.series import (
     DAY,
     DAY_SAMPLES,
@@ -89,6 +91,23 @@ def test_the_end_of_a_leak_is_no_outage(at_once: bool) -> None:
         for number, share in enumerate((0.7, 0.3)):
             after[number]["CLOSE_WAIT"] += share * counts[-1]["CLOSE_WAIT"]
     assert told(watch(counts + after)) == ["slow_leak"]
+
+
+def test_the_way_back_from_a_port_exhaustion_is_no_leak() -> None:
+    """For hours ESTABLISHED says nothing of traffic by TIME_WAIT; what was learnt before must hold afterwards."""
+    monday = 1_800_230_400.0
+    begins = monday + DAY + 23 * HOUR
+    incident = Incident("port-exhaustion", begins, begins + 3 * HOUR, INCIDENTS["port-exhaustion"][2])
+    seen = Watch()
+    for taken in samples(Host(2, monday - DAY, (incident,)), monday, monday + 2.4 * DAY, 60.0):
+        seen.see([{state: sum(taken.states[state]) for state in ("ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT")}])
+    assert "rapid_increase" in told(seen.verdicts)
+    assert "slow_leak" not in told(seen.verdicts)
+
+
+def test_what_is_expected_beneath_a_leak_is_no_less_than_nothing() -> None:
+    counts = leaking("CLOSE_WAIT", 40) + [{"ESTABLISHED": 1.0, "TIME_WAIT": 0.0, "CLOSE_WAIT": 2.0}] * 5
+    assert all(verdict.expected is None or verdict.expected >= 0 for verdict in watch(counts))
 
 
 def test_an_outage_while_something_leaks_is_named() -> None:

@@ -144,6 +144,18 @@ def test_hour_has_names_without_a_label(report: Report, tmp_path: str) -> None:
     assert {"tcptide-report.html", "tcptide-report-states.png"} < {*os.listdir(tmp_path)}
 
 
+def test_a_png_as_a_file_is_the_overview(report: Report, tmp_path: str) -> None:
+    assert report("--format", "png", "--output", "one/").returncode == 2
+    os.mkdir(os.path.join(tmp_path, "one"))
+    assert report("--output", "one/page.png").returncode == 0
+    assert report("--format", "png", "--output", "one/").returncode == 0
+    sizes = []
+    for name in ("page.png", "tcptide-report-overview.png"):
+        with open(os.path.join(tmp_path, "one", name), "rb") as file:
+            sizes.append(file.read(24))
+    assert sizes[0] == sizes[1]  # the header has width and height
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -33,7 +33,7 @@ class Coarse:
         self.days = Days(interval_seconds)
         self.level: float | None = None  # what is expected now
         self._event = 0  # samples that it goes on
-        self.explained = self.periodic = False
+        self.explained = self.periodic = self.away = False
         self.fell_from = 0.0
 
     @property

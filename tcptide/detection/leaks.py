@@ -34,7 +34,7 @@ TOGETHER = 6.0  # neighbouring blocks' errors are one another's, so that each co
 
 KINDS = (
     Kind("CLOSE_WAIT", False, 0.0, 0.0, least_wander=0.001, threshold=7.0, least=3.0, share=0.015),
-    Kind("ESTABLISHED", True, 0.9, 0.3, least_wander=0.02, threshold=7.0, least=5.0, share=0.08),
+    Kind("ESTABLISHED", True, 0.9, 0.3, least_wander=0.02, threshold=7.0, least=5.0, share=0.13),
 )
 #: What the constructor makes, and a dump needn't hold.
 _GIVEN = ("interval", "sensitivity", "span", "memory", "followers")

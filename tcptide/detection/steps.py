@@ -83,6 +83,13 @@ class Steps:
         return self.event is not None
 
     @property
+    def away(self) -> bool:
+        """Whether a flood or an outage lasts for so long that its level is the usual one, and may still go back."""
+        if not self._was or (self._number - self._was[2]) * self.interval_seconds >= RECOVERY_SECONDS:
+            return False
+        return self.level is not None and not self._is_back(self.level)
+
+    @property
     def periodic(self) -> bool:
         """Whether bursts come and go on time."""
         return self.cycle.active
