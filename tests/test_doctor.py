@@ -139,7 +139,8 @@ def test_a_bad_configuration_is_a_problem_among_others(
     with open(path, "w") as file:
         file.write("interval = 5\n")
     status, said = ran("--state-dir", state_dir, "--config", path)
-    known = "state_dir, interval_seconds, max_age_seconds, timeout_seconds, retention, privacy, pattern, report, mail, checks"
+    keys = "state_dir, interval_seconds, max_age_seconds, timeout_seconds"
+    known = f"{keys}, retention, privacy, pattern, report, mail, checks"
     line = f"problem config      {path}: interval: unknown (its value is 5); known here: {known}"
     assert (status, said[0]) == (1, f"{line} -> what follows holds for the defaults")
     assert len(said) >= len(SUBJECTS)
