@@ -20,7 +20,7 @@ from tcptide.config import Config
 from tcptide.errors import ConfigError, TcptideError
 from tcptide.statefiles import state_directory
 
-from . import files, mailoptions, spread
+from . import files, mailoptions, saying, spread
 from .files import File
 
 if TYPE_CHECKING:  # they load the extras
@@ -79,12 +79,15 @@ def main() -> int:
     """The executable."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = parser().parse_args()
+    output = saying.Output()
     gc.disable()  # all that is read stays until the end: looking for what does not takes a tenth of a run
     try:
         if given.saved is not None:
-            print(*_of_saved(given), sep="\n")
+            for line in _of_saved(given):
+                output.say(line)
         else:
-            report(given, print if given.verbose or sys.stdout.isatty() else lambda line: None)
+            report(given, output.say if given.verbose or output.terminal() else lambda line: None)
+        output.demand_said()
     except KeyboardInterrupt:
         return _failed("interrupted", 1)
     except ConfigError as error:
@@ -92,7 +95,7 @@ def main() -> int:
     except TcptideError as error:
         return _failed(str(error), 1)
     except OSError as error:
-        return _failed(f"{error.filename}: {error.strerror}", 1)
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRAS:
             raise
@@ -101,7 +104,7 @@ def main() -> int:
 
 
 def _failed(why: str, status: int) -> int:
-    print(f"{PROGRAM}: {why}", file=sys.stderr)
+    saying.complain(f"{PROGRAM}: {why}")
     return status
 
 

@@ -6,9 +6,9 @@ from typing import TextIO
 
 
 @contextmanager
-def shown(stream: TextIO) -> Iterator[Callable[[str], None]]:
+def shown(stream: TextIO | None) -> Iterator[Callable[[str], None]]:
     """A function that is told what comes next; it shows that for as long as the context lasts."""
-    if not stream.isatty():
+    if stream is None or not stream.isatty():
         yield lambda text: None
         return
     from rich.console import Console

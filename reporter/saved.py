@@ -33,6 +33,10 @@ PATTERN = ("pattern", "pattern_type", "type", "status", "classification", "class
 PORT_PERCENT = ("highest_percent", "usage_percent", "usage_percentage", "port_usage_percent", "utilization_percent")
 WARNED = ("warning", "is_warning", "warned")
 
+MAX_NUMBER = 10**18  # nothing that is counted, or timed, is beyond
+MAX_DIGITS = 20
+MAX_SECONDS = 1000 * 366 * 86400
+
 NEWEST_SCHEMA = 1  # the highest number of `schema` that is understood
 
 
@@ -66,7 +70,7 @@ def read(path: str) -> dict[str, Any]:
     with open(path, "rb") as file:
         raw = file.read()
     try:
-        data = json.loads(raw.decode(), parse_constant=_no_constant)
+        data = json.loads(raw.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_decimal, parse_int=_whole)
     except UnicodeDecodeError:
         raise SavedError(f"{path}: not UTF-8 text") from None
     except json.JSONDecodeError as error:
@@ -81,6 +85,11 @@ def read(path: str) -> dict[str, Any]:
     for key, type_ in REQUIRED.items():
         if not isinstance(data[key], type_) or isinstance(data[key], bool):
             raise SavedError(f"{path}: no report: {key} is not {_TYPES[type_]}")
+    for key in ("monitoring_duration", "total_data_points"):
+        if data[key] < 0:
+            raise SavedError(f"{path}: no report: {key} is below zero")
+    if data["monitoring_duration"] > MAX_SECONDS:
+        raise SavedError(f"{path}: no report: monitoring_duration is more than 1000 years, in seconds")
     if isinstance(data.get("schema"), int) and data["schema"] > NEWEST_SCHEMA:
         raise SavedError(f"{path}: schema {data['schema']} of a newer tcptide")
     return data
@@ -128,6 +137,23 @@ def lines(of: Saved) -> Iterator[str]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _decimal(text: str) -> float:
+    number = float(text)
+    if abs(number) > MAX_NUMBER:
+        raise _too_large(text)
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > MAX_DIGITS or abs(int(text)) > MAX_NUMBER:
+        raise _too_large(text)
+    return int(text)
+
+
+def _too_large(text: str) -> ValueError:
+    return ValueError(f"{text if len(text) <= MAX_DIGITS else f'{text[:MAX_DIGITS]}...'} is too large a number")
 
 
 def _name(value: Any) -> str:

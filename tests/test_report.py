@@ -247,6 +247,20 @@ def test_damaged_state_is_named_and_left_alone(report: Report, tmp_path: str) ->
     assert NAME not in os.listdir(tmp_path)
 
 
+def test_output_that_nobody_takes_does_not_matter(script: Script, state: str, tmp_path: str) -> None:
+    command = f"{script('tcptide-report')} -v --state-dir {state}"
+    for how, status, said in (
+        (f"set -o pipefail; {command} | true", 0, ""),
+        (f"{command} >&-", 0, ""),
+        (f"{command} 2>&- >&-", 0, ""),
+        (f"{command} >/dev/full", 1, "tcptide-report: standard output: No space left on device\n"),
+    ):
+        done = subprocess.run(["bash", "-c", how], cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert (how, done.returncode, done.stderr) == (how, status, said)
+        assert os.listdir(tmp_path) == [NAME]
+        os.unlink(f"{tmp_path}/{NAME}")
+
+
 def test_new_page_is_for_owner_and_group_less_the_umask(report: Report, tmp_path: str) -> None:
     report("--output", "usual.html", umask=0)
     report("--output", "strict.html", umask=0o077)

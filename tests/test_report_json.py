@@ -186,7 +186,7 @@ def test_saved_report_is_summed_up(report: Report, tmp_path: str) -> None:
 
 
 def test_report_of_a_simpler_monitor_is_summed_up(report: Report, tmp_path: str) -> None:
-    with open(f"{tmp_path}/plain.json", "w", encoding="utf-8") as file:
+    with open(f"{tmp_path}/plain.json", "w", encoding="utf-8-sig") as file:  # as editors on Windows do
         json.dump(PLAIN, file, ensure_ascii=False)
     done = report("--from", "plain.json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -214,6 +214,11 @@ def lacking(*keys: str) -> str:
     return json.dumps({key: value for key, value in PLAIN.items() if key not in keys})
 
 
+def with_duration(number: str) -> str:
+    """A report whose duration is that text."""
+    return json.dumps({**PLAIN, "monitoring_duration": "?"}).replace('"?"', number)
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -225,6 +230,18 @@ def lacking(*keys: str) -> str:
         pytest.param(json.dumps({**PLAIN, "total_data_points": True}), None, id="truth"),
         pytest.param(
             json.dumps({**PLAIN, "monitoring_duration": float("nan")}), ": NaN is no number of JSON", id="nan"
+        ),
+        pytest.param(with_duration("1e999"), ": 1e999 is too large a number", id="infinite"),
+        pytest.param(with_duration("9" * 400), f": {'9' * 20}... is too large a number", id="400-digits"),
+        pytest.param(with_duration("-9999999999999999999"), ": -9999999999999999999 is too large a number", id="huge"),
+        pytest.param(with_duration("-60"), ": no report: monitoring_duration is below zero", id="negative"),
+        pytest.param(
+            with_duration("1e12"), ": no report: monitoring_duration is more than 1000 years, in seconds", id="ages"
+        ),
+        pytest.param(
+            json.dumps({**PLAIN, "total_data_points": -1}),
+            ": no report: total_data_points is below zero",
+            id="fewer-than-none",
         ),
         pytest.param(json.dumps({**PLAIN, "schema": 2}), ": schema 2 of a newer tcptide", id="newer"),
         pytest.param("[" * 100_000, None, id="nested"),

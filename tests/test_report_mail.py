@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from typing import TextIO
 
 import pytest
 
@@ -29,6 +30,7 @@ to = ["ops@example.org", "J\u00fcrgen M\u00fcller <jm@example.org>"]
 bcc = "boss@example.org"
 envelope_sender = "tcptide@example.org"
 """
+DAY = ("--period", "2025-11-18", "--timezone", "UTC")
 WEEK = ("--period", "2025-W48", "--timezone", "UTC")
 
 
@@ -37,7 +39,9 @@ def run(script: Callable[[str], str], tmp_path: str) -> Run:
     """Runs it in an empty directory `reports`, with that [mail]."""
     os.mkdir(f"{tmp_path}/reports")
 
-    def report(*arguments: str, mail: str = MAIL, **environ: str) -> subprocess.CompletedProcess[str]:
+    def report(
+        *arguments: str, mail: str = MAIL, stdout: TextIO | int = subprocess.PIPE, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
         with open(f"{tmp_path}/tcptide.toml", "w", encoding="utf-8") as file:
             file.write(mail)
         return subprocess.run(
@@ -45,12 +49,31 @@ def run(script: Callable[[str], str], tmp_path: str) -> Run:
             check=False,
             cwd=f"{tmp_path}/reports",
             env=environ,
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             timeout=120,
         )
 
     return report
+
+
+@pytest.fixture
+def sendmail(tmp_path: str) -> str:
+    """[mail] with a sendmail that counts what it is given, and no more."""
+    path = f"{tmp_path}/sendmail"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\ncat >/dev/null\necho >>{tmp_path}/sent\n")
+    os.chmod(path, 0o755)
+    return f'{MAIL}sendmail = "{path}"\n'
+
+
+def sent(folder: str) -> int:
+    """How many mails that sendmail was given."""
+    if not os.path.exists(f"{folder}/sent"):
+        return 0
+    with open(f"{folder}/sent", "rb") as file:
+        return len(file.readlines())
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +208,16 @@ def test_report_that_is_not_mailed_is_in_the_ledger_too(run: Run, tmp_path: str)
         f"{tmp_path}/reports/tcptide-report.html",
         None,
     )
+
+
+def test_report_is_mailed_whatever_becomes_of_what_is_said(run: Run, sendmail: str, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = run("-v", "--state-dir", directory, *DAY, "--email", mail=sendmail, stdout=full)
+    assert (done.returncode, done.stderr) == (1, "tcptide-report: standard output: No space left on device\n")
+    assert sent(tmp_path) == 1
+    (row,) = ledger.reports(directory, "host")
+    assert row.label == "2025-11-18" and row.mailed_seconds
 
 
 @pytest.mark.parametrize(
