@@ -13,16 +13,20 @@ SENDING_SECONDS = 3600.0  # no run sends for longer
 WHY_CHARACTERS = 52  # so that line 1 has room for it; all of it is in the finding
 
 METRICS = (
-    Metric("report_age_seconds", "s", "time since a report was last written, once there is one"),
+    Metric(
+        "report_age_seconds",
+        "s",
+        "time since a report of a calendar period, or one to be mailed, was last written, once there is one",
+    ),
     Metric(
         "mail_age_seconds",
         "s",
-        "time since a report was last mailed, or else since the first that was to be mailed was written",
+        "time since a report was last mailed, or else since the first that was to be mailed",
     ),
     Metric(
         "unsent_reports",
         "",
-        "reports that not all recipients could be sent, since a mail last went to all; the first line says why",
+        "reports that could not be made, or not be sent to all, since a mail last went to all; the first line says why",
     ),
 )
 
@@ -42,7 +46,10 @@ class Reported(NamedTuple):
         }
         if self.unsent and (level := max(levels["unsent_reports"], levels["mail_age_seconds"])):
             last = self.unsent[-1]
-            values = {"why": _why(last), "message": one_line(last.mail or last.path)}
+            if last.mail is None:
+                yield Finding("report_failed", level, one_line(last.label), {"why": _why(last)})
+                return
+            values = {"why": _why(last), "message": one_line(last.mail)}
             yield Finding("report_unsent", level, one_line(last.label), values)
         elif level := max(levels["report_age_seconds"], levels["mail_age_seconds"]):
             ages = {label: age for label, age in self.values.items() if label.endswith("_seconds") and age is not None}
@@ -51,11 +58,12 @@ class Reported(NamedTuple):
 
 def reported(reports: Sequence[Report], wall_seconds: float) -> Reported:
     """`reports`: in the order in which they were made."""
-    mail = [one for one in reports if one.mail is not None]
+    written = [one for one in reports if one.path]
+    mail = [one for one in reports if one.mail is not None or one.failure]  # it failed before a mail was made
     sent = [one.mailed_seconds for one in mail if one.mailed_seconds is not None]
     to_all = max((one.made_seconds for one in mail if one.mailed_seconds is not None and not one.failure), default=0.0)
     unsent = tuple(one for one in mail if one.made_seconds > to_all and _failed(one, wall_seconds))
-    report_age = max(0.0, wall_seconds - reports[-1].made_seconds) if reports else None
+    report_age = max(0.0, wall_seconds - written[-1].made_seconds) if written else None
     mail_age = max(0.0, wall_seconds - max(sent, default=mail[0].made_seconds)) if mail else None
     phrases = {}
     if report_age is not None:
@@ -72,7 +80,7 @@ def reported(reports: Sequence[Report], wall_seconds: float) -> Reported:
         "mail_age_seconds": mail_age,
         "unsent_reports": len(unsent) if mail else None,
     }
-    details = (_last(reports[-1], wall_seconds),) if reports else ()
+    details = (_last(written[-1], wall_seconds),) if written else ()
     return Reported(values, phrases, details, unsent)
 
 

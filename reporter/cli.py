@@ -20,7 +20,7 @@ from tcptide.config import Config
 from tcptide.errors import ConfigError, TcptideError
 from tcptide.statefiles import state_directory
 
-from . import files, mailoptions, saying, spread
+from . import attempt, files, mailoptions, period, saying, spread
 from .files import File
 
 if TYPE_CHECKING:  # they load the extras
@@ -88,19 +88,28 @@ def main() -> int:
         else:
             report(given, output.say if given.verbose or output.terminal() else lambda line: None)
         output.demand_said()
-    except KeyboardInterrupt:
-        return _failed("interrupted", 1)
-    except ConfigError as error:
-        return _failed(str(error), 2)
-    except TcptideError as error:
-        return _failed(str(error), 1)
-    except OSError as error:
-        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in EXTRAS:
+    except (KeyboardInterrupt, Exception) as error:
+        said = _said(error)
+        if said is None:
             raise
-        return _failed(f"{error.name} is missing: pip install 'tcptide[report]'", 1)
+        return _failed(*said)
     return 0
+
+
+def _said(error: BaseException) -> tuple[str, int] | None:
+    """What is said of an error, and the exit status; None for one that nobody thought of."""
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted", 1
+        case ConfigError():
+            return str(error), 2
+        case TcptideError():
+            return str(error), 1
+        case OSError():
+            return f"{error.filename}: {error.strerror}" if error.filename else str(error), 1
+        case ModuleNotFoundError() if (error.name or "").partition(".")[0] in EXTRAS:
+            return f"{error.name} is missing: pip install 'tcptide[report]'", 1
+    return None
 
 
 def _failed(why: str, status: int) -> int:
@@ -114,21 +123,47 @@ def report(given: argparse.Namespace, say: Callable[[str], None]) -> None:
     Raises TcptideError, OSError, and ModuleNotFoundError where an extra is not installed.
     """
     settings = config.load(given.config, os.environ)
+    directory = state_directory(given.state_dir, os.environ, settings.state_dir)
+    if not given.email:
+        _report(given, settings, directory, say)
+        return
+    asked = attempt.of(given, settings, directory)
+    try:
+        _report(given, settings, directory, say, asked)
+    except (KeyboardInterrupt, Exception) as error:
+        why, _ = _said(error) or (f"{type(error).__name__}: {error}", 1)
+        asked.failed(error, why)
+        raise
+
+
+def _report(
+    given: argparse.Namespace,
+    settings: Config,
+    directory: str,
+    say: Callable[[str], None],
+    asked: attempt.Attempt | None = None,
+) -> None:
     wanted, target = _target(given, settings)
     mailoptions.demand_mail(given, wanted, settings)
-    directory = state_directory(given.state_dir, os.environ, settings.state_dir)
     if given.send is not None:
         for note in mailoptions.send(given, settings, directory):
             say(note)
         return
-    spread.wait(SYSTEM, spread.seconds(given.spread))  # while little is loaded
+    zone = attempt.zone(given, settings)
+    spread_seconds = spread.seconds(given.spread)
+    if asked and not given.resend and (known := asked.mailed()):
+        source, waiting = known
+        notes = [attempt.mailed_before(asked.report)]
+        if waiting:
+            spread.wait(SYSTEM, spread_seconds)
+            notes = [*mailoptions.catch_up(settings, directory, source), *notes]
+        for note in notes if given.verbose else ():
+            say(note)
+        return
+    spread.wait(SYSTEM, spread_seconds)  # while little is loaded
     page = _page_module()
-    from . import formats, limits, load, mailing, period, progress, times
+    from . import formats, limits, load, mailing, progress
 
-    if given.timezone is None and settings.report.timezone:
-        zone = times.zone(settings.report.timezone, os.environ, named_by=f"{settings.path}: report.timezone")
-    else:
-        zone = times.zone(given.timezone, os.environ)
     now = SYSTEM.wall()
     since, until = _moments(given, zone)
     calendar = period.calendar(given.period, zone, now) if given.period is not None else None
@@ -162,7 +197,8 @@ def report(given: argparse.Namespace, say: Callable[[str], None]) -> None:
     for path in paths:
         say(path)
     if not given.email:
-        mail.remember()
+        if calendar:
+            mail.remember()
         return
     with progress.shown(sys.stderr) as tell:
         tell("mailing")

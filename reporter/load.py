@@ -8,7 +8,7 @@ from datetime import UTC, tzinfo
 from tcptide import outlook, privacy, trends
 from tcptide.codec import Top
 from tcptide.config import Config
-from tcptide.errors import ConfigError, NoDataError, StoreError
+from tcptide.errors import NoDataError, StoreError
 from tcptide.far import own_addresses
 from tcptide.model import Destination, Event, Listener, Point, Rates, Sample, Source, Verdict
 from tcptide.outlook import Outlook
@@ -18,13 +18,13 @@ from tcptide.store import Reader, StateError
 
 from . import quarters
 from .ahead import Ahead, ahead
+from .attempt import source_of
 from .held import Row, chosen
 from .masking import shown_destination, shown_event, shown_top
 from .period import Earlier, Period, earlier
 from .quarters import Quarters
 
 DEFAULT_SECONDS = 86400.0
-DEFAULT_SOURCE = "host"
 RATE_POINTS = int(trends.MAX_SECONDS) + 2  # a row a second, and there is one that is 30 to 900 s older
 
 
@@ -82,7 +82,7 @@ def load(
     if calendar:
         since, until = calendar.since, calendar.until
     with Reader(directory) as reader:
-        source = _source(directory, reader.sources(), name)
+        source = source_of(directory, reader.sources(), name)
         last = reader.recent(source.name, RATE_POINTS)
         latest = reader.latest(source.name)
         rates = trends.rates(point_of(latest), last) if latest else Rates(0.0, {}, "first")
@@ -170,19 +170,6 @@ def _with_rollups(
     if len(rollups) == 1:  # nothing is gone
         return points, quarters.NONE
     return [point for point in points if trends.quarter_of(point.wall_seconds) > last], rollups
-
-
-def _source(directory: str, sources: Sequence[Source], name: str | None) -> Source:
-    """The one that is asked for; else the host, or the only one there is."""
-    if name is None and len(sources) == 1:
-        return sources[0]
-    for source in sources:
-        if source.name == (name or DEFAULT_SOURCE):
-            return source
-    if not sources:
-        raise NoDataError(f"{directory}: no samples yet")
-    known = ", ".join(source.name for source in sources)
-    raise ConfigError(f"--source: {directory} has none named {name or DEFAULT_SOURCE!r}, only {known}")
 
 
 def _at_peak(reader: Reader, source: str, points: Sequence[Point], rollups: Quarters, series: str) -> Top | None:

@@ -37,3 +37,10 @@ def send(given: argparse.Namespace, settings: Config, directory: str) -> list[st
     from .posting import Office
 
     return Office(directory, settings.mail, os.environ, SYSTEM).send(given.send, resend=given.resend)
+
+
+def catch_up(settings: Config, directory: str, source: str) -> list[str]:
+    """Send what was kept of earlier runs: returns what to say of it. Raises TcptideError."""
+    from .posting import Office
+
+    return Office(directory, settings.mail, os.environ, SYSTEM).catch_up(source)

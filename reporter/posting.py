@@ -7,6 +7,7 @@ sends what is left; a crash between the sending and its entry costs a duplicate 
 import os
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -20,6 +21,7 @@ from tcptide.model import Report
 from tcptide.store import Reader
 
 from . import files
+from .attempt import mailed_before
 from .delivery import LONGEST_SECONDS, deliver
 from .files import File
 
@@ -56,7 +58,7 @@ class Office:
         path: of the file that the mail is kept in. when: 'attention' sends only what needs some.
         """
         told: list[Report] = []
-        with ledger.turn(self.directory, self.clock, self.mail.retry_seconds + LONGEST_SECONDS):
+        with self._turn():
             deadline = self.clock.boottime() + self.mail.retry_seconds
             before = None
             for kept in ledger.reports(self.directory, source):
@@ -67,10 +69,10 @@ class Office:
             if any(one.label == report.label for one in told):
                 return _told(told)
             if before and before.mailed_seconds is not None and not resend:
-                return [*_told(told), f"the report of {report.label} was mailed before; --resend sends it again"]
+                return [*_told(told), mailed_before(report)]
             letter = make()
             if when == "attention" and not letter.attention:
-                ledger.made(self.directory, self.clock, source, report)
+                ledger.settled(self.directory, self.clock, source, report)
                 return [*_told(told), f"the report of {report.label} is not mailed: nothing needs attention"]
             files.write([path], [File("", letter.content)])
             whom = self.mail.recipients
@@ -78,20 +80,30 @@ class Office:
             ledger.keep(self.directory, self.clock, source, fresh)
             return _told([*told, self._send(source, fresh, deadline)])
 
+    def catch_up(self, source: str) -> list[str]:
+        """Send what was kept of earlier runs."""
+        with self._turn():
+            deadline = self.clock.boottime() + self.mail.retry_seconds
+            kept = [one for one in ledger.reports(self.directory, source) if one.pending]
+            return _told([self._send(source, one, deadline) for one in kept])
+
     def send(self, path: str, *, resend: bool) -> list[str]:
         """Send a kept mail to those who have not got it, or one that the ledger does not know to all of them."""
         path = os.path.abspath(path)
         headers = _headers(path, _read(path))
         everybody = _everybody(path, headers, self.mail)
-        with ledger.turn(self.directory, self.clock, self.mail.retry_seconds + LONGEST_SECONDS):
+        with self._turn():
             deadline = self.clock.boottime() + self.mail.retry_seconds
             source, known = self._find(str(headers["Message-ID"]))
             if known and known.mailed_seconds is not None and not known.pending and not resend:
-                return [f"the report of {known.label} was mailed before; --resend sends it again"]
+                return [mailed_before(known)]
             report = known or Report(str(headers["Subject"]), 0.0, 0.0, 0.0, path)
             pending = report.pending if report.pending and not resend else everybody
             report = report._replace(mail=path, message_id=str(headers["Message-ID"]), pending=pending)
             return _told([self._send(source, report, deadline)])
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return ledger.turn(self.directory, self.clock, self.mail.retry_seconds + LONGEST_SECONDS)
 
     def _outdated(self, kept: Report) -> bool:
         """Nobody has it, and the configuration has other recipients by now."""

@@ -295,6 +295,7 @@ EXPLAINS: Mapping[str, tuple[str, ...]] = {
     "syn_flood": ("syncookies_per_second", "syn_recv", "retransmit_percent", "severity", "total"),
     "sampling_stopped": ("sample_age_seconds",),
     "report_unsent": ("unsent_reports", "mail_age_seconds"),
+    "report_failed": ("unsent_reports", "mail_age_seconds"),
     "report_overdue": ("report_age_seconds", "mail_age_seconds"),
     "leak_close_wait": ("severity", "close_wait"),
     "leak_established": ("severity", "established"),

@@ -1,6 +1,6 @@
 """Which reports were made, and which of them were mailed: what keeps a mail from being sent twice, or not at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from tcptide import statefiles
@@ -30,15 +30,47 @@ def reports(directory: str, source: str) -> list[Report]:
 
 def made(directory: str, clock: Clock, source: str, report: Report) -> None:
     """Keep that a report was made; what became of an earlier mail of its period stays. Raises StateError."""
-    with statefiles.lock(directory, clock, _TURN_SECONDS), Writer(directory) as writer, writer.transaction():
-        before = next((one for one in writer.reports(source) if one.label == report.label), None)
-        if before:
-            mail = before._asdict()
-            report = report._replace(**{name: mail[name] for name in Report._fields[5:]})
-        writer.put_report(source, report)
+    with _written(directory, clock) as writer:
+        writer.put_report(source, _with_mail(report, writer.reports(source)))
+
+
+def settled(directory: str, clock: Clock, source: str, report: Report) -> None:
+    """made(), by a run that was to mail and need not: what earlier ones failed at before a mail was made is over."""
+    with _written(directory, clock) as writer:
+        known = writer.reports(source)
+        for one in (*(one for one in known if one.label != report.label), _with_mail(report, known)):
+            writer.put_report(source, one if one.mail else one._replace(failure=None))
+
+
+def failed(directory: str, clock: Clock, source: str, report: Report) -> None:
+    """Keep why a run that was to mail came to nothing. What is known of a mail stays. Raises StateError."""
+    with _written(directory, clock) as writer:
+        before = _of(report.label, writer.reports(source))
+        if before and (before.mailed_seconds is not None or (before.mail and before.failure)):
+            return
+        writer.put_report(source, before._replace(failure=report.failure) if before else report)
 
 
 def keep(directory: str, clock: Clock, source: str, report: Report) -> None:
     """Keep a report with what became of its mail. Raises StateError."""
-    with statefiles.lock(directory, clock, _TURN_SECONDS), Writer(directory) as writer, writer.transaction():
+    with _written(directory, clock) as writer:
         writer.put_report(source, report)
+
+
+@contextmanager
+def _written(directory: str, clock: Clock) -> Iterator[Writer]:
+    with statefiles.lock(directory, clock, _TURN_SECONDS), Writer(directory) as writer, writer.transaction():
+        yield writer
+
+
+def _of(label: str, known: Iterable[Report]) -> Report | None:
+    return next((one for one in known if one.label == label), None)
+
+
+def _with_mail(report: Report, known: Iterable[Report]) -> Report:
+    """The report with what became of an earlier mail of its period."""
+    before = _of(report.label, known)
+    if before is None:
+        return report
+    mail = before._asdict()
+    return report._replace(**{name: mail[name] for name in Report._fields[5:]})

@@ -325,6 +325,11 @@ WORDS: Mapping[str, Words] = {
             "has not got it yet), or leave it to the next run of cron",
         ),
     ),
+    "report_failed": Words(
+        "the report of {subject} was not made, so it was not mailed",
+        ("{why}",),
+        ("mend that; the next run of cron makes and mails it, as long as that is the newest period",),
+    ),
     "report_overdue": Words(
         "reports are no longer made or mailed",
         ("the last was written {report_age_seconds} ago", "mail last went out {mail_age_seconds} ago"),

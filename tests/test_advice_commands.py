@@ -50,7 +50,8 @@ SETTINGS = sorted(
 
 def test_every_kind_is_among_them() -> None:
     checked = {finding.code for finding in FOUND}
-    assert set(advice.WORDS) - checked == {"sampling_stopped", "report_unsent", "report_overdue"}  # of no connections
+    of_no_connections = {"sampling_stopped", "report_unsent", "report_failed", "report_overdue"}
+    assert set(advice.WORDS) - checked == of_no_connections
     assert {"ss -tanp 'src [2001:db8::1]'", "ss -tan 'sport = :443'", "ss -tan 'dst 10.0.0.5:443'"} <= set(SS)
     assert len(NFT) == 2
 

@@ -148,6 +148,7 @@ def report(week: int, made_ago: float, mailed_ago: float | None = None, failure:
 
 REGULAR = "OK - last sample 60 s ago, 60 samples in 60 min, 0% missing"
 MAILED = report(46, 3 * DAY, 3 * DAY - 60)
+FAILED = report(47, HOUR)._replace(path="", failure="--output: there is no directory /missing")
 EIGHT_DAYS = ("-w", "report_age_seconds=691200", "-w", "mail_age_seconds=691200")
 
 
@@ -189,6 +190,27 @@ EIGHT_DAYS = ("-w", "report_age_seconds=691200", "-w", "mail_age_seconds=691200"
             (MAILED, report(47, HOUR, None, REFUSED)),
             (),
             id="warn-refused",
+        ),
+        pytest.param(
+            "WARNING - report 2026-W47 not mailed: --output: there is no directory /missing",
+            ["report_age_seconds=259200s;;;0", "mail_age_seconds=259140s;;;0", "unsent_reports=1;0;;0"],
+            (MAILED, FAILED),
+            (),
+            id="warn-not-made",
+        ),
+        pytest.param(
+            "WARNING - report 2026-W47 not mailed: --output: there is no directory /missing",
+            ["mail_age_seconds=3600s;;;0", "unsent_reports=1;0;;0"],
+            (FAILED,),
+            (),
+            id="warn-none-was-ever-made",
+        ),
+        pytest.param(
+            REGULAR,
+            ["report_age_seconds=60s;;;0", "mail_age_seconds=60s;;;0", "unsent_reports=0;0;;0"],
+            (FAILED, report(48, 60, 60)),
+            (),
+            id="ok-the-next-was-mailed",
         ),
         pytest.param(
             "WARNING - report 2026-W47 not mailed: nobody",
@@ -249,6 +271,15 @@ def test_what_to_do_about_a_mail_that_was_refused() -> None:
         "the report of 2026-W47 was not mailed: ops@example.org: 451 4.7.1 greylisted, try again ? later?[2J",
         "-> mend that, then tcptide-report --send /reports/2026-W47.eml, as the state's owner (side effect: it goes to"
         " whoever has not got it yet), or leave it to the next run of cron",
+    ]
+
+
+def test_what_to_do_about_a_report_that_could_not_be_made() -> None:
+    assert said(EVERY_MINUTE, reports=(MAILED, FAILED))[1:] == [
+        "sources: host",
+        "report 2026-W46: written 3 days ago, mailed 3 days ago",
+        "the report of 2026-W47 was not made, so it was not mailed: --output: there is no directory /missing",
+        "-> mend that; the next run of cron makes and mails it, as long as that is the newest period",
     ]
 
 

@@ -35,6 +35,25 @@ def test_a_report_is_kept_with_what_became_of_its_mail(state_dir: str) -> None:
     assert ledger.reports(state_dir, "blue") == []
 
 
+def test_failure_before_there_is_a_mail_stays_until_a_run_succeeds(state_dir: str) -> None:
+    store_samples(state_dir, make_sample(0))
+    failed = Report("2026-W46", 5.0, 10.0, 15.0, "", failure="no disk")
+    ledger.failed(state_dir, SYSTEM, "host", failed)
+    ledger.failed(state_dir, SYSTEM, "host", failed._replace(made_seconds=16.0, failure="no memory"))
+    assert ledger.reports(state_dir, "host") == [failed._replace(failure="no memory")]
+    ledger.made(state_dir, SYSTEM, "host", failed._replace(path="/reports/a.html", failure=None))
+    assert [one.failure for one in ledger.reports(state_dir, "host")] == ["no memory"]  # it was not mailed
+    ledger.settled(state_dir, SYSTEM, "host", WEEK)
+    assert [one.failure for one in ledger.reports(state_dir, "host")] == [None, None]
+    ledger.keep(state_dir, SYSTEM, "host", KEPT)
+    ledger.failed(state_dir, SYSTEM, "host", WEEK._replace(failure="no disk"))
+    ledger.settled(state_dir, SYSTEM, "host", failed._replace(failure=None))
+    assert ledger.reports(state_dir, "host")[1] == KEPT
+    ledger.keep(state_dir, SYSTEM, "host", KEPT._replace(pending=(), failure=None, mailed_seconds=40.0))
+    ledger.failed(state_dir, SYSTEM, "host", WEEK._replace(failure="no disk"))
+    assert ledger.reports(state_dir, "host")[1].failure is None
+
+
 def test_reports_go_with_the_events(state_dir: str) -> None:
     store_samples(state_dir, make_sample(0))
     ledger.made(state_dir, SYSTEM, "host", WEEK._replace(made_seconds=WALL - 401 * 86400))

@@ -16,6 +16,7 @@ import pytest
 
 from reporter.message import MAX_BYTES, MAX_HTML_BYTES
 from tcptide import ledger
+from tcptide.clock import SYSTEM
 
 from . import postfix, smtp
 from .reporting import minute, stored
@@ -201,13 +202,59 @@ def test_what_the_server_refuses_for_now_is_kept_and_sent_by_the_next_run(
 
 def test_report_that_is_not_mailed_is_in_the_ledger_too(run: Run, tmp_path: str) -> None:
     directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
-    assert run("--state-dir", directory).returncode == 0
+    assert run("--state-dir", directory, *DAY).returncode == 0
+    assert run("--state-dir", directory).returncode == 0  # who looks at it makes no report that is due
     (row,) = ledger.reports(directory, "host")
-    assert (row.label, row.path, row.mail) == (
-        "20251118T0000Z-20251118T0002Z",
-        f"{tmp_path}/reports/tcptide-report.html",
-        None,
-    )
+    path = f"{tmp_path}/reports/tcptide-report-web1-2025-11-18.html"
+    assert (row.label, row.path, row.mail) == ("2025-11-18", path, None)
+
+
+def test_what_keeps_a_report_from_being_mailed_is_in_the_ledger(run: Run, sendmail: str, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
+
+    def failures() -> dict[str, str | None]:
+        return {one.label: one.failure for one in ledger.reports(directory, "host")}
+
+    def failing(status: int, *arguments: str, mail: str = sendmail) -> str:
+        done = run("--state-dir", directory, "--timezone", "UTC", "--email", *arguments, mail=mail)
+        assert (done.returncode, done.stdout) == (status, "")
+        return done.stderr.removeprefix("tcptide-report: ").removesuffix("\n")
+
+    assert "in 2025-11-17" in failing(1, "--period", "2025-11-17")
+    assert failures() == {}  # it was not looked at yet
+    missing = failing(2, "--period", "2025-11-18", "--output", "missing/")
+    none = failing(1, "--period", "2025-11-19")
+    typed = failing(2, "--period", "wek")
+    unknown = failing(2, "--period", "2025-11-20", mail="")
+    assert failures() == {"2025-11-18": missing, "2025-11-19": none, "ad-hoc": typed, "2025-11-20": unknown}
+    assert missing == f"--output: there is no directory {tmp_path}/reports/missing"
+    assert run("--state-dir", directory, *DAY, "--email", mail=sendmail).returncode == 0
+    assert failures()["2025-11-18"] is None and sent(tmp_path) == 1
+
+
+def test_period_that_was_mailed_is_neither_read_nor_written_again(run: Run, sendmail: str, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
+    command = ("--state-dir", directory, *DAY, "--email")
+    assert run(*command, mail=sendmail).returncode == 0
+    path = f"{tmp_path}/reports/tcptide-report-web1-2025-11-18.html"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("as it was mailed")
+    done = run(*command, mail=sendmail)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = run("-v", *command, mail=sendmail)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "the report of 2025-11-18 was mailed before; --resend sends it again\n"
+    assert sent(tmp_path) == 1
+    with open(path, encoding="utf-8") as file:
+        assert file.read() == "as it was mailed"
+    (row,) = ledger.reports(directory, "host")
+    late = row._replace(label="2025-11-17", pending=("ops@example.org",), mailed_seconds=None, failure="451 Later")
+    ledger.keep(directory, SYSTEM, "host", late)
+    done = run("-v", *command, mail=sendmail)
+    assert done.stdout.splitlines()[0].startswith("the report of 2025-11-17 is mailed: ")
+    assert sent(tmp_path) == 2
+    assert run(*command, "--resend", mail=sendmail).returncode == 0
+    assert sent(tmp_path) == 3 and os.path.getsize(path) > 1000
 
 
 def test_report_is_mailed_whatever_becomes_of_what_is_said(run: Run, sendmail: str, tmp_path: str) -> None:
