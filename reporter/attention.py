@@ -7,6 +7,7 @@ from datetime import tzinfo
 from tcptide import advice
 from tcptide.findings import HOST
 from tcptide.model import Finding
+from tcptide.trends import GAP_INTERVALS
 from tcptide.words import WORDS
 
 from . import words
@@ -16,6 +17,7 @@ from .lane import Mark
 from .peak import CODES, Peaks
 
 SEVERITIES = ("note", "warning", "critical")
+GOES_ON, OVER = "goes on", "over"
 ALSO = 3  # more symptoms of an incident, and more times of it, that are told of
 
 #: kind -> what happened, with and without who or what it happened to.
@@ -65,18 +67,14 @@ class Attention:
     who: str  # '' where nobody is known
     when: str  # Thu 19 Nov 09:22 to 12:17
     lasted: str
-    goes_on: bool
+    goes_on: bool  # it did in a sample that was fresh when the report was made
+    state: str  # 'goes on', 'over', or how it was last seen
     evidence: str
     next_step: str
     also: tuple[str, ...] = ()  # more symptoms, and other times
     subject: str = ""  # for programs, with what follows
     values: Mapping[str, float | int | str] = field(default_factory=dict)
     stretches: tuple[Stretch, ...] = ()  # all times of it, oldest first
-
-    @property
-    def state(self) -> str:
-        """Whether it is over."""
-        return "goes on" if self.goes_on else "over"
 
 
 @dataclass(frozen=True)
@@ -89,19 +87,22 @@ class Summary:
 
 
 def attention(
-    incidents: Sequence[Incident], live: Sequence[Finding], peaks: Peaks, history: History, zone: tzinfo
+    incidents: Sequence[Incident], live: Sequence[Finding], peaks: Peaks, history: History, zone: tzinfo, *, fresh: bool
 ) -> tuple[list[Attention], list[Mark]]:
-    """What needs attention and where pictures mark it. live: the findings of the newest sample."""
-    words_of = _Words(history, zone)
+    """What needs attention and where pictures mark it.
+
+    live: the findings of the newest sample, if it is of the period. fresh: it is, and is not old.
+    """
+    words_of = _Words(history, zone, fresh)
     told: list[tuple[tuple[float, ...], Attention]] = []
-    findings = {one.head: peaks.finding(one.head) for one in incidents}
-    alike = [(one.head.kind, _who(findings[one.head]), words_of.goes_on(one)) for one in incidents]
+    worst = {one.head: peaks.worst(one.head) for one in incidents}
+    alike = [(one.head.kind, _who(worst[one.head][0]), words_of.open(one)) for one in incidents]
     left = list(live)
     for one in grouped(incidents, alike):
-        kinds = {symptom.kind for symptom in one.symptoms} if words_of.goes_on(one) else set()
+        kinds = {symptom.kind for symptom in one.symptoms} if words_of.open(one) else set()
         now = [finding for finding in left if any(finding.code in CODES[kind] for kind in kinds)]
         left = [finding for finding in left if finding not in now]
-        item = words_of.of_incident(one, findings[one.head], now)
+        item = words_of.of_incident(one, *worst[one.head], now)
         told.append((_order(item, one.until), item))
     for finding in left:
         item = words_of.of_finding(finding)
@@ -119,10 +120,16 @@ def summary(found: Sequence[Attention], period: str) -> Summary:
     if not serious:
         return Summary("fine", f"Nothing needs attention {period}.", "")
     going = sum(one.goes_on for one in found if one.severity != "note")
-    now = f"{words.count(going)} still {'goes' if going == 1 else 'go'} on." if going else "All of it is over."
+    unknown = sum(not one.goes_on and one.state != OVER for one in found if one.severity != "note")
+    now = [f"{words.count(going)} still {'goes' if going == 1 else 'go'} on."] * bool(going)
+    now += [f"{words.count(unknown)} went on at its end."] * bool(unknown)
     worst = "critical" if critical else "warning"
     step = found[0].next_step.partition("; ")[0]
-    return Summary(worst, f"{' and '.join(serious)} {period}. {now}", f"{found[0].what}: {step}" if step else "")
+    return Summary(
+        worst,
+        f"{' and '.join(serious)} {period}. {' '.join(now) or 'All of it is over.'}",
+        f"{found[0].what}: {step}" if step else "",
+    )
 
 
 def marked(found: Sequence[Attention]) -> str:
@@ -145,12 +152,25 @@ def _who(finding: Finding | None) -> str:
 class _Words:
     history: History
     zone: tzinfo
+    fresh: bool
 
-    def goes_on(self, one: Incident) -> bool:
+    def open(self, one: Incident) -> bool:
+        """Whether it went on in the last sample."""
         return bool(one.until >= self.history.last - 2 * self.history.spacing_seconds)
 
-    def of_incident(self, one: Incident, finding: Finding | None, now: Sequence[Finding]) -> Attention:
-        head, goes_on, who = one.head, self.goes_on(one), _who(finding)
+    def state(self, one: Incident) -> str:
+        if not self.open(one):
+            return OVER
+        return GOES_ON if self.fresh else self._unknown()
+
+    def _unknown(self) -> str:
+        """What nothing is known of since the last sample of the period."""
+        silent = self.history.until - self.history.last > GAP_INTERVALS * self.history.spacing_seconds
+        return "went on in the last sample" if silent else "went on at the end of the period"
+
+    def of_incident(self, one: Incident, finding: Finding | None, wall: float, now: Sequence[Finding]) -> Attention:
+        head, state, who = one.head, self.state(one), _who(finding)
+        goes_on = state == GOES_ON
         about = [each for each in now if each.code in CODES[head.kind]]
         live = next((each for each in about if each.subject == who), about[0] if about else None)
         said = live or finding
@@ -158,9 +178,10 @@ class _Words:
         known = "; ".join(each.evidence for each in one.symptoms if each.kind == head.kind)
         evidence = [_sentence(known)] if head.kind != "leak" else []
         if advised and head.weak:
-            evidence = [_sentence(f"{advised.what}; {advised.evidence}")]
+            evidence = [_sentence(f"{advised.what}; {advised.evidence}", who)]
         elif advised and advised.evidence:
-            worst = "Now" if live else f"At its worst, {words.stamp(head.peak, self.zone)}"
+            last = "Now" if self.fresh else "In the last sample"
+            worst = last if live else f"At its worst, {words.stamp(wall, self.zone)}"
             evidence.append(_sentence(f"{worst}: {self._details(head.kind, said, advised)}"))
         every = one.stretches
         worst_time = Stretch(one.since, one.until)
@@ -168,12 +189,13 @@ class _Words:
         return Attention(
             0,
             said.code if said else head.kind,
-            SEVERITIES[max([one.severity, *(each.severity for each in now)])],
+            SEVERITIES[max([one.severity, *(each.severity for each in now if head.kind != "growth")])],
             _title(head.kind, who, said, known, goes_on),
             _holder(said),
             words.stretch(worst_time.since, worst_time.until, self.zone) + times,
             words.duration(max(worst_time.seconds, head.seconds)),
             goes_on,
+            state,
             " ".join(evidence),
             advised.next_step if advised and advised.next_step else _general(head.kind),
             tuple(self._also(one)),
@@ -202,12 +224,13 @@ class _Words:
             0,
             finding.code,
             SEVERITIES[finding.severity],
-            advised.what if advised.what.startswith(finding.subject) else _capital(advised.what),
+            _capital(advised.what, finding.subject),
             _holder(finding),
             words.stamp(now, self.zone),
             "",
-            True,
-            _sentence(advised.evidence),
+            self.fresh,
+            GOES_ON if self.fresh else self._unknown(),
+            _sentence(advised.evidence, finding.subject),
             advised.next_step,
             (),
             finding.subject,
@@ -237,12 +260,13 @@ def _holder(finding: Finding | None) -> str:
     return holder if finding and holder != finding.subject else ""
 
 
-def _sentence(text: str) -> str:
-    return f"{_capital(text)}." if text else ""
+def _sentence(text: str, subject: str = "") -> str:
+    return f"{_capital(text, subject)}." if text else ""
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _capital(text: str, subject: str = "") -> str:
+    """As a sentence begins; a name is as it is."""
+    return text if subject and text.startswith(subject) else text[:1].upper() + text[1:]
 
 
 def _general(kind: str) -> str:

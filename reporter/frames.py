@@ -63,6 +63,12 @@ class History:
     spacing_seconds: float  # the usual distance between two points, at least the interval
     gaps: tuple[Stretch, ...]
     restarts: tuple[Restart, ...]  # among the points: a rollup knows of none
+    first: bool = False  # nothing was ever stored before the first row
+
+    @property
+    def outages(self) -> tuple[Stretch, ...]:
+        """The gaps in which samples should have been taken: before the first of all there was no sampler."""
+        return tuple(gap for gap in self.gaps if not self.first or gap.until > self.begins[0])
 
     @property
     def rollups_until(self) -> float | None:
@@ -103,11 +109,13 @@ def history(
     interval_seconds: float,
     rollups: Quarters = quarters.NONE,
     verdicts: Mapping[int, Verdict] = MappingProxyType({}),
+    first: bool = False,
 ) -> History:
     """The table of the points, which come in the order in which they were stored.
 
     rollups: of each quarter that has no points any more, all older than the points.
     verdicts: on points, by their ids.
+    first: nothing was ever stored before these.
     """
     wall = np.array([point.wall_seconds for point in points])
     values = _table([point.values for point in points])
@@ -148,6 +156,7 @@ def history(
         spacing_seconds=spacing,
         gaps=tuple(Stretch(left, right) for left, right in edges if right - left > GAP_INTERVALS * spacing),
         restarts=restarts,
+        first=first,
     )
 
 

@@ -50,6 +50,7 @@ class Loaded:
     earlier: Earlier | None = None  # what the period is compared with
     earlier_rollups: Quarters = quarters.NONE  # of that
     rows: Sequence[Row] = ()  # the top lists of some of the points, oldest first
+    first: bool = False  # nothing was ever stored before the period
     host: Sample | None = None  # the newest sample, whether or not it is of this period
 
     @property
@@ -101,6 +102,7 @@ def load(
         rollups = quarters.NONE
         if older is None:
             points, rollups = _with_rollups(reader, source.name, begin, end, points)
+        nothing_before = older is None and not reader.rollups_before(source.name, begin)
         if not points and not rollups:
             period = calendar.label if calendar else "this period"
             raise NoDataError(f"{directory}: no samples of {source.name!r} in {period}")
@@ -141,6 +143,7 @@ def load(
         compared,
         past,
         [Row(wall, even, shown_top(top, shown)) for wall, even, top in rows],
+        nothing_before,
         privacy.shown(latest, shown) if latest else None,
     )
 

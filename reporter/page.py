@@ -83,7 +83,7 @@ class Page:
 def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: float, limits: Limits) -> Page:
     """The page's data. `made_wall`: when it is made, wall clock seconds."""
     history = frames.history(
-        loaded.points, loaded.since, loaded.until, interval_seconds, loaded.rollups, loaded.verdicts
+        loaded.points, loaded.since, loaded.until, interval_seconds, loaded.rollups, loaded.verdicts, loaded.first
     )
     newest = loaded.newest
     before, compared = compare.before(loaded, history, interval_seconds)
@@ -91,11 +91,13 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
     listed = [one for one in every if one.number]
     found = incidents(symptoms(history, limits, every))
     peaks = Peaks(history, loaded.rows, loaded.host, limits)
-    told, marks = attention(found, _findings(loaded, newest, limits) if newest else (), peaks, history, zone)
+    age = made_wall - history.ends[-1]
+    stale = age > trends.GAP_INTERVALS * history.spacing_seconds
+    live = _findings(loaded, newest, limits) if newest else ()
+    told, marks = attention(found, live, peaks, history, zone, fresh=newest is not None and not stale)
     alerted = alerts.alerts(loaded.events, history.since, history.until)
     marking = drawn.Marking(marks, marked(told))
     pictures, resolution = drawn.pictures(history, loaded, before, zone, limits, marking, alerted)
-    age = made_wall - history.ends[-1]
     single = history.since == history.until
     return Page(
         hostname=loaded.source.hostname,
@@ -104,7 +106,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         period=span(history.since, history.until, zone),
         length="a single sample" if single else words.duration(history.until - history.since),
         zone=str(zone),
-        stale=words.duration(age) if newest and age > trends.GAP_INTERVALS * history.spacing_seconds else "",
+        stale=words.duration(age) if newest and stale else "",
         newest=moment(newest.origin.wall_seconds, zone) if newest else None,
         summary=summary(told, _period_name(loaded, zone)),
         attention=told,
@@ -201,6 +203,9 @@ def _lacking(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[str]:
     number = len(history.values)
     if loaded.begins_late:
         yield "Nothing older is stored: the period begins with the first sample, not at the time that was asked for."
+    if len(history.outages) < len(history.gaps):
+        first = words.full_stamp(history.begins[0], zone)
+        yield f"The first sample of all is of {first}: before it nothing was watched."
     if loaded.calendar and compare.seen_share(history) < ENOUGH:
         yield f"Samples cover {compare.covered(history)}."
     if history.rollups_until is not None:

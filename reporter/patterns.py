@@ -42,7 +42,7 @@ class Marked:
     number: int | None = None  # in the list; None: too short for it
     what: str = ""  # what grew and who, as it was recorded
     event: Event | None = None  # that recorded it
-    began: float | None = None  # wall clock seconds: before it was recognized
+    began: float | None = None  # wall clock seconds: before it was recognized, by the verdict that was recorded
 
     @property
     def name(self) -> str:
@@ -72,24 +72,35 @@ def marked(
     rows = sorted((wall, verdict.pattern, verdict.since or wall) for wall, verdict in judged if verdict)
     gaps = {gap.since for gap in history.gaps}
     found: list[Marked] = []
-    begin, samples, began = None, 0, inf
-    for (wall, pattern, since), after in zip_longest(rows, [pattern for _, pattern, _ in rows[1:]]):
-        begin, samples, began = wall if begin is None else begin, samples + 1, min(began, since)
+    begin, samples = None, 0
+    for (wall, pattern, _), after in zip_longest(rows, [pattern for _, pattern, _ in rows[1:]]):
+        begin, samples = wall if begin is None else begin, samples + 1
         if after == pattern and wall not in gaps:
             continue
         if samples < FORMING and pattern in ALARM_PATTERNS and after in ALARM_PATTERNS and wall not in gaps:
             continue
         if pattern in ALARM_PATTERNS:
-            found.append(Marked(pattern, begin, wall, began=max(history.since, min(began, begin))))
-        begin, samples, began = None, 0, inf
+            found.append(Marked(pattern, begin, wall))
+        begin, samples = None, 0
     longest = {*sorted(found, key=lambda one: one.since - one.until)[:SHOWN]}
     numbers = count(1)
     told = []
     for one, after in zip_longest(found, found[1:]):
         event = _recorded(one, after.since if after else inf, events)
         number = next(numbers) if one in longest else None
-        told.append(replace(one, number=number, what=event.message.partition(": ")[2] if event else "", event=event))
+        what = event.message.partition(": ")[2] if event else ""
+        began = _began(one, event, rows)
+        told.append(replace(one, number=number, what=what, event=event, began=max(history.since, began)))
     return told
+
+
+def _began(one: Marked, event: Event | None, rows: Sequence[tuple[float, str, float]]) -> float:
+    """As the verdict says that was recorded: later ones of the same pattern may begin it elsewhere."""
+    told = event.wall_seconds if event else one.since
+    said = [
+        since for wall, pattern, since in rows if one.since <= wall <= max(told, one.since) and pattern == one.pattern
+    ]
+    return min(one.since, said[-1]) if said else one.since
 
 
 def _recorded(one: Marked, before: float, events: Sequence[Event]) -> Event | None:

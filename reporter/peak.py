@@ -61,18 +61,24 @@ class Peaks:
 
     def finding(self, symptom: Symptom) -> Finding | None:
         """What is to be said of a symptom at its worst; None where history keeps too little of it."""
+        return self.worst(symptom)[0]
+
+    def worst(self, symptom: Symptom) -> tuple[Finding | None, float]:
+        """The same, and the wall clock seconds of what it is made of."""
         recorded = _recorded(symptom)
+        wall = symptom.event.wall_seconds if recorded and symptom.event else symptom.peak
         if symptom.kind == "leak":
-            return self._leak(symptom, recorded) or recorded
+            return self._leak(symptom, recorded) or (recorded, wall)
         if symptom.kind not in TOPICS:
-            return recorded
+            return recorded, wall
         topic, codes = TOPICS[symptom.kind]
         sample, rates = self._sample(symptom.peak)
         least = 0 if topic == "accept_queues" else 1  # a queue that is not full is not what overflowed
         found = findings.find(sample, rates, (topic,), severity=lambda *of: max(least, self._limits.severity(*of)))
-        return next((one for one in found if one.code in codes), recorded)
+        own = next((one for one in found if one.code in codes), None)
+        return (own, symptom.peak) if own else (recorded, wall)
 
-    def _leak(self, symptom: Symptom, recorded: Finding | None) -> Finding | None:
+    def _leak(self, symptom: Symptom, recorded: Finding | None) -> tuple[Finding, float] | None:
         """By what lingered when it was worst: its end is that of the pattern."""
         found = [
             (one.sockets, row.wall_seconds, one)
@@ -85,7 +91,7 @@ class Peaks:
         sockets, wall, most = max(found, key=lambda each: each[:2])
         per_hour = sockets / max(1.0, wall - symptom.since) * 3600
         kept = Leak(most.holder_kind, most.holder, most.state, sockets, most.oldest_seconds, per_hour, symptom.since)
-        return of_leak(kept)
+        return of_leak(kept), wall
 
     def _between(self, since: float, until: float) -> Sequence[Row]:
         return self._rows[bisect_left(self._walls, since) : bisect_left(self._walls, until)]

@@ -12,12 +12,13 @@ from tcptide.model import Event
 
 from . import words
 from .figures import share
-from .frames import History
+from .frames import EXPECTED, History
 from .limits import Limits
 from .patterns import Marked
 
 TOGETHER_SECONDS = 1800.0  # stretches that are nearer than this are one
 GAP_SECONDS = 1800.0  # a shorter gap is told of under data quality alone
+GROWN = 0.25  # of what was expected: less is a note, where nothing but the numbers tells of growth
 SHIFT_SECONDS = 3600.0  # a level that is left again sooner is among the patterns alone
 DEVIATIONS = 3.0  # as the checks allow for chance: tcptide.usage.at_least
 
@@ -95,7 +96,7 @@ class Symptom:
 
 def symptoms(history: History, limits: Limits, marked: Sequence[Marked]) -> list[Symptom]:
     """All of them."""
-    return [*_over_levels(history, limits), *_troubles(history), *_patterns(marked), *_gaps(history)]
+    return [*_over_levels(history, limits), *_troubles(history), *_patterns(history, marked), *_gaps(history)]
 
 
 def _watched(history: History) -> Iterator[Watched]:
@@ -157,7 +158,7 @@ def _troubles(history: History) -> Iterator[Symptom]:
             peak = rows[int(np.nanargmax(rates[rows]))]
             yield _symptom(history, one.kind, one.severity, rows, peak, f"{_about(counted)} {one.counted}")
         if not seen:
-            gap = max(history.gaps, key=lambda gap: gap.seconds, default=None)
+            gap = max(history.outages, key=lambda gap: gap.seconds, default=None)
             since, until = (gap.since, gap.until) if gap else (history.since, history.until)
             evidence = f"{words.count(total)} {one.counted} while no samples were taken"
             yield Symptom(one.kind, one.severity, since, until, until - since, since, evidence)
@@ -171,19 +172,41 @@ def _about(number: float) -> str:
     return words.count(round(number / step) * step)
 
 
-def _patterns(marked: Sequence[Marked]) -> Iterator[Symptom]:
+def _patterns(history: History, marked: Sequence[Marked]) -> Iterator[Symptom]:
     for one in marked:
         kind, severity = PATTERNS.get(one.pattern, ("", 0))
+        rows = (history.ends >= one.since) & (history.begins <= one.until)
         if kind == "growth" and one.event and SURVIVORS in (one.event.finding or ""):
             kind = "leak"
+        elif kind == "growth" and not _grew(history, rows):
+            severity = 0
         since = one.since if one.began is None else one.began
-        if kind and (severity or one.until - since >= SHIFT_SECONDS):
-            yield Symptom(kind, severity, since, one.until, one.until - since, one.until, one.what, one.event)
+        if kind and (severity or kind == "growth" or one.until - since >= SHIFT_SECONDS):
+            peak = _peak(history, one, kind, rows)
+            yield Symptom(kind, severity, since, one.until, one.until - since, peak, one.what, one.event)
+
+
+def _grew(history: History, rows: np.ndarray) -> bool:
+    """Whether it was much more than expected; a rollup does not know what was."""
+    part = history.values[rows]
+    more = (part["total"] / part[EXPECTED] - 1).max()
+    return not more < GROWN
+
+
+def _peak(history: History, one: Marked, kind: str, rows: np.ndarray) -> float:
+    """When what grew was most; a pattern outlasts what made it."""
+    code = one.event.code if one.event else None
+    name = {"leak_close_wait": "close_wait", "leak_established": "established"}.get(code or "", "total")
+    seen = (history.values if kind == "outage" else history.highest)[name][rows].dropna()
+    if seen.empty:
+        return one.until
+    number = int(seen.argmin() if kind == "outage" else seen.argmax())
+    return float(seen.index.to_numpy()[number])
 
 
 def _gaps(history: History) -> Iterator[Symptom]:
     booted = [one.wall_seconds for one in history.restarts if one.kind == "boot"]
-    for gap in history.gaps:
+    for gap in history.outages:
         if gap.seconds >= GAP_SECONDS:
             after = "; the host booted at its end" if gap.until in booted else ""
             missing = f"what happened in these {words.duration(gap.seconds)} is in no picture{after}"

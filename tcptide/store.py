@@ -171,6 +171,11 @@ class Reader(AbstractContextManager["Reader"]):
         found = as_points(self._rows(query, source, wall))
         return found[0] if found else None
 
+    def rollups_before(self, source: str, wall: float) -> bool:
+        """Whether there is a quarter that began before this wall clock."""
+        query = f"SELECT 1 FROM rollup WHERE {SOURCE} AND quarter < ? LIMIT 1"
+        return bool(self._rows(query, source, wall / schema.QUARTER_SECONDS))
+
     def recent(self, source: str, number: int) -> list[Point]:
         """The last history rows, oldest first."""
         query = f"SELECT {POINT} FROM sample WHERE {SOURCE} ORDER BY id DESC LIMIT ?"

@@ -1,0 +1,100 @@
+"""How incidents are told: what still goes on, when it began and was worst, and what is no warning."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from reporter import frames, load, page, period
+from reporter.limits import Limits
+from reporter.page import Page
+from reporter.symptoms import symptoms
+from tcptide.config import Config
+from tcptide.model import Event, Sample, Verdict
+
+from .reporting import MINUTE, WALL, built, exhausted_hour, minute, points, quiet_hour, stored
+from .samples import states
+
+LEFT_OVER = {"sockets": 24, "oldest_seconds": 442.0, "per_hour": 218.4, "holder": "app.service"}
+
+
+def said(told: Page) -> list[tuple[str, str, bool, str]]:
+    return [(one.severity, one.what, one.goes_on, one.state) for one in told.attention]
+
+
+def test_only_a_fresh_newest_sample_tells_that_it_goes_on() -> None:
+    hours = exhausted_hour()[:51]
+    what = "Ports to 10.0.0.5:5432 {} short"
+    now = built(hours)
+    assert said(now)[0][1:] == (what.format("run"), True, "goes on")
+    assert now.summary.text.endswith("still goes on.")
+    for past in (built(hours, in_period=False), built(hours, made_after_seconds=298 * 86400.0)):
+        assert said(past)[0][1:] == (what.format("ran"), False, "went on at the end of the period")
+        assert past.summary.text.endswith("in this period. 1 went on at its end.")
+    stale = built(hours, made_after_seconds=298 * 86400.0)
+    assert "In the last sample:" in stale.attention[0].evidence and "Now:" not in stale.attention[0].evidence
+
+
+def growing(number: int, state: str, more: int) -> Sample:
+    return minute(number, states=states(**{state: 1000 + more}))
+
+
+def recorded(number: float, finding: dict[str, object], code: str, subject: str) -> Event:
+    kept = {"code": code, "severity": 1, "subject": subject, "values": finding}
+    message = f"slow_leak since 03:33: by {subject}"
+    return Event(1, WALL + number * MINUTE, "pattern", "pattern", 0, 1, code, message, json.dumps(kept))
+
+
+def leaking(state: str, each_minute: int, expected: float, finding: dict[str, object], code: str) -> Page:
+    """Sockets become more from minute 0 to 90, then all are gone; the verdict is late by some samples at both ends."""
+    samples = [growing(number, state, each_minute * number if number <= 90 else 0) for number in range(121)]
+    began = [None] * 5 + [WALL + 3 * MINUTE] * 2 + [WALL + 1 * MINUTE] * 88 + [None] * 26
+    judged = {
+        id: Verdict("slow_leak" if since else "normal", since, expected, None, None, None)
+        for id, since in enumerate(began, 1)
+    }
+    event = recorded(5, finding, code, "app.service")
+    return built(samples, verdicts=judged, events=[event])
+
+
+def test_leak_was_worst_when_it_was_and_began_when_it_was_recorded() -> None:
+    (leak,) = leaking("CLOSE_WAIT", 40, 1060.0, LEFT_OVER, "leak_close_wait").attention
+    assert leak.when == "Tue 18 Nov 00:03 to 01:34"
+    assert leak.what == "app.service leaked connections in CLOSE_WAIT"
+
+
+def test_peak_of_a_leak_is_that_of_the_state_that_leaked() -> None:
+    built_of = leaking("CLOSE_WAIT", 40, 1060.0, LEFT_OVER, "leak_close_wait").data
+    (leak,) = symptoms(built_of.history, Limits({}), built_of.marked)
+    assert (leak.kind, leak.peak) == ("leak", WALL + 90 * MINUTE)
+
+
+@pytest.mark.parametrize(("each_minute", "severity"), [(1, "note"), (20, "warning")])
+def test_growth_by_numbers_alone_is_a_warning_if_it_is_much(each_minute: int, severity: str) -> None:
+    values: dict[str, object] = {"seen": 1100.0, "expected": 1060.0, "sockets": 40, "holder": "app.service"}
+    (grown,) = leaking("ESTABLISHED", each_minute, 1060.0, values, "leak_established").attention
+    assert (grown.severity, grown.what) == (severity, "app.service had ever more connections")
+    assert grown.evidence.startswith("app.service keeps ever more connections open: 40 ESTABLISHED")
+
+
+def test_time_before_the_first_sample_of_all_is_no_outage(tmp_path: Path) -> None:
+    directory = stored(str(tmp_path), quiet_hour())
+    week = period.calendar("2025-W47", ZoneInfo("UTC"), WALL + 30 * 86400)
+    loaded = load.load(directory, None, None, None, Config(), WALL + 30 * 86400, calendar=week)
+    assert loaded.first
+    told = page.build(loaded, 60.0, ZoneInfo("UTC"), WALL + 30 * 86400, Limits({}))
+    (after,) = (one for one in told.attention if one.code == "gap")
+    assert [(each.since, each.until) for each in after.stretches] == [(WALL + 3600, week.until)]
+    assert told.lacking[0] == "The first sample of all is of Tue 18 Nov 2025 00:00 UTC: before it nothing was watched."
+    assert len(told.quality.gaps) == 2
+    again = page.build(replace(loaded, first=False), 60.0, ZoneInfo("UTC"), WALL + 30 * 86400, Limits({}))
+    assert len(next(one for one in again.attention if one.code == "gap").stretches) == 2
+
+
+def test_history_knows_its_outages() -> None:
+    rows = points([minute(60), minute(61), minute(62)])
+    known = frames.history(rows, WALL, WALL + 62 * MINUTE, MINUTE)
+    first = frames.history(rows, WALL, WALL + 62 * MINUTE, MINUTE, first=True)
+    assert (len(known.outages), len(first.outages), len(first.gaps)) == (1, 0, 1)
