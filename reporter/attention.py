@@ -11,13 +11,14 @@ from tcptide.trends import GAP_INTERVALS
 from tcptide.words import WORDS
 
 from . import words
+from .afterwards import AFTERWARDS, LASTING
 from .frames import History, Stretch
 from .incidents import Incident, grouped
 from .lane import Mark
 from .peak import CODES, Peaks
 
 SEVERITIES = ("note", "warning", "critical")
-GOES_ON, OVER = "goes on", "over"
+GOES_ON, OVER, AT_THE_END = "goes on", "over", "went on at the end of the period"
 ALSO = 3  # more symptoms of an incident, and more times of it, that are told of
 
 #: kind -> what happened, with and without who or what it happened to.
@@ -161,12 +162,14 @@ class _Words:
     def state(self, one: Incident) -> str:
         if not self.open(one):
             return OVER
+        if one.head.kind == "gap":
+            return AT_THE_END
         return GOES_ON if self.fresh else self._unknown()
 
     def _unknown(self) -> str:
         """What nothing is known of since the last sample of the period."""
         silent = self.history.until - self.history.last > GAP_INTERVALS * self.history.spacing_seconds
-        return "went on in the last sample" if silent else "went on at the end of the period"
+        return "went on in the last sample" if silent else AT_THE_END
 
     def of_incident(self, one: Incident, finding: Finding | None, wall: float, now: Sequence[Finding]) -> Attention:
         head, state, who = one.head, self.state(one), _who(finding)
@@ -197,7 +200,7 @@ class _Words:
             goes_on,
             state,
             " ".join(evidence),
-            advised.next_step if advised and advised.next_step else _general(head.kind),
+            _next_step(head.kind, advised, state == OVER),
             tuple(self._also(one)),
             said.subject if said else HOST,
             said.values if said else {},
@@ -267,6 +270,15 @@ def _sentence(text: str, subject: str = "") -> str:
 def _capital(text: str, subject: str = "") -> str:
     """As a sentence begins; a name is as it is."""
     return text if subject and text.startswith(subject) else text[:1].upper() + text[1:]
+
+
+def _next_step(kind: str, advised: advice.Advice | None, over: bool) -> str:
+    """What to do: of what is over there is nothing left to look at, but the next time can be prepared for."""
+    step = (advised.next_step if advised else "") or _general(kind)
+    if not over:
+        return step
+    lasting = step.rpartition(LASTING)[2] if LASTING in step else ""
+    return lasting or AFTERWARDS.get(kind, step)
 
 
 def _general(kind: str) -> str:

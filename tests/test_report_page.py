@@ -80,7 +80,9 @@ def test_what_went_over_a_limit_is_told_though_it_is_over() -> None:
         "critical: An accept queue overflowed (); Tue 18 Nov 00:31, 1 min, over; 90 connections dropped. "
         "At its worst, Tue 18 Nov 00:31: 1.5 overflows/s over 60 s; no queue is near its backlog now.",
     ]
-    assert over.summary.first.startswith("Ports to 10.0.0.5:5432 ran short: sysctl -w net.ipv4.ip_local_port_range=")
+    assert over.summary.first.startswith(
+        "Ports to 10.0.0.5:5432 ran short: a connection pool or keep-alive in app.service"
+    )
     assert [figure.title for figure in over.figures if figure.severity == 2] == ["Fullest destination"]
 
 

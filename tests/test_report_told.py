@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from reporter import frames, load, page, period
+from reporter.afterwards import AFTERWARDS
+from reporter.attention import TITLES
 from reporter.limits import Limits
 from reporter.page import Page
 from reporter.symptoms import symptoms
@@ -87,10 +89,11 @@ def test_time_before_the_first_sample_of_all_is_no_outage(tmp_path: Path) -> Non
     told = page.build(loaded, 60.0, ZoneInfo("UTC"), WALL + 30 * 86400, Limits({}))
     (after,) = (one for one in told.attention if one.code == "gap")
     assert [(each.since, each.until) for each in after.stretches] == [(WALL + 3600, week.until)]
+    assert after.state == "went on at the end of the period"
     assert told.lacking[0] == "The first sample of all is of Tue 18 Nov 2025 00:00 UTC: before it nothing was watched."
     assert len(told.quality.gaps) == 2
     again = page.build(replace(loaded, first=False), 60.0, ZoneInfo("UTC"), WALL + 30 * 86400, Limits({}))
-    assert len(next(one for one in again.attention if one.code == "gap").stretches) == 2
+    assert [one.code for one in again.attention] == ["gap", "gap"]
 
 
 def test_history_knows_its_outages() -> None:
@@ -98,3 +101,19 @@ def test_history_knows_its_outages() -> None:
     known = frames.history(rows, WALL, WALL + 62 * MINUTE, MINUTE)
     first = frames.history(rows, WALL, WALL + 62 * MINUTE, MINUTE, first=True)
     assert (len(known.outages), len(first.outages), len(first.gaps)) == (1, 0, 1)
+
+
+def test_next_step_of_what_is_over_helps_the_next_time() -> None:
+    for told, step in (
+        (exhausted_hour(), "a connection pool or keep-alive in app.service"),
+        (flooded_hour(), AFTERWARDS["syn_flood"]),
+    ):
+        first = built(told).attention[0]
+        assert (first.state, first.next_step) == ("over", step)
+    assert set(AFTERWARDS) <= set(TITLES)
+
+
+def flooded_hour() -> list[Sample]:
+    """SYN cookies are sent from minute 21 to 30."""
+    cookies = [3000 * min(max(0, number - 20), 10) for number in range(61)]
+    return [minute(number, more={"TcpExt.SyncookiesSent": sent}) for number, sent in enumerate(cookies)]
