@@ -198,7 +198,7 @@ def _report(
         say(path)
     if not given.email:
         if calendar:
-            mail.remember()
+            mail.remember(with_mail="eml" in wanted)
         return
     with progress.shown(sys.stderr) as tell:
         tell("mailing")

@@ -43,7 +43,7 @@ class Mailing:
         same = shown == self.settings.privacy
         page = self.page if same else self.rebuild(self.settings._replace(privacy=shown))
         label = self.loaded.calendar.label if self.loaded.calendar else ""
-        return message.letter(page, self.settings.mail, label, self.report)
+        return message.letter(page, self.settings.mail, label, self.report, self.label)
 
     @property
     def label(self) -> str:
@@ -64,10 +64,16 @@ class Mailing:
         made = self._made(self.report or path)
         return office.post(source.name, made, path, lambda: self.letter, when=when, resend=given.resend)
 
-    def remember(self) -> None:
-        """Enter into the ledger that the report was made, if that is allowed: who only reads needs no ledger."""
+    def remember(self, *, with_mail: bool) -> None:
+        """Enter into the ledger that the report was made, if that is allowed: who only reads needs no ledger.
+
+        with_mail: its mail was made as well, and may be sent by --send.
+        """
+        report = self._made(self.report)
+        if with_mail:
+            report = report._replace(message_id=self.letter.message_id)
         with suppress(StoreError):
-            ledger.made(self.directory, SYSTEM, self.loaded.source.name, self._made(self.report))
+            ledger.made(self.directory, SYSTEM, self.loaded.source.name, report)
 
     def _made(self, path: str) -> Report:
         return Report(self.label, self.loaded.since, self.loaded.until, SYSTEM.wall(), path)

@@ -15,6 +15,7 @@ from tcptide.mail import Mail
 from tcptide.text import one_line
 from tcptide.values import Address
 
+from . import posting
 from .mailview import View
 from .page import Page
 from .posting import Letter
@@ -65,13 +66,15 @@ def _encoded(name: str, text: str) -> str:
     return name + Header(text, "utf-8", 72, name).encode(linesep=LINE_END)
 
 
-def letter(page: Page, mail: Mail, label: str, report: str = "") -> Letter:
+def letter(page: Page, mail: Mail, label: str, report: str = "", period: str = "") -> Letter:
     """The mail of a page that was made with the privacy of mail, ready to be sent.
 
-    label: what the period is called, if it has a name; report: where the whole report lies on the host. Bcc is in no
-    header.
+    label: what the period is called, if it has a name; report: where the whole report lies on the host; period: what
+    the ledger calls it. Bcc is in no header.
     """
     message = build(page, mail, label, report)
+    for name, value in zip(posting.OWN_HEADERS, (page.hostname, page.source, period or label), strict=True):
+        message[name] = _line(value)
     return Letter(message.as_bytes(), str(message["Message-ID"]), verdict(page).severity != "fine")
 
 

@@ -19,6 +19,7 @@ from tcptide.errors import ConfigError, TcptideError
 from tcptide.mail import Mail
 from tcptide.model import Report
 from tcptide.store import Reader
+from tcptide.text import one_line
 
 from . import files
 from .attempt import mailed_before
@@ -26,6 +27,8 @@ from .delivery import LONGEST_SECONDS, deliver
 from .files import File
 
 MAX_BYTES = 10_000_000  # of a file that is sent
+#: What a mail is about, the period as it is called in the ledger.
+OWN_HEADERS = ("X-Tcptide-Host", "X-Tcptide-Source", "X-Tcptide-Period")
 
 
 class PostError(TcptideError):
@@ -92,14 +95,16 @@ class Office:
         path = os.path.abspath(path)
         headers = _headers(path, _read(path))
         everybody = _everybody(path, headers, self.mail)
+        with Reader(self.directory):
+            pass  # there is a state: a directory that is named wrongly is not made
         with self._turn():
             deadline = self.clock.boottime() + self.mail.retry_seconds
-            source, known = self._find(str(headers["Message-ID"]))
-            if known and known.mailed_seconds is not None and not known.pending and not resend:
+            source, known = self._find(headers)
+            if known.mailed_seconds is not None and not known.pending and not resend:
                 return [mailed_before(known)]
-            report = known or Report(str(headers["Subject"]), 0.0, 0.0, 0.0, path)
-            pending = report.pending if report.pending and not resend else everybody
-            report = report._replace(mail=path, message_id=str(headers["Message-ID"]), pending=pending)
+            same = known.message_id == headers["Message-ID"]
+            pending = known.pending if known.pending and same and not resend else everybody
+            report = known._replace(mail=path, message_id=str(headers["Message-ID"]), pending=pending)
             return _told([self._send(source, report, deadline)])
 
     def _turn(self) -> AbstractContextManager[None]:
@@ -132,14 +137,22 @@ class Office:
         ledger.keep(self.directory, self.clock, source, after)
         return after
 
-    def _find(self, message_id: str) -> tuple[str, Report | None]:
-        """The report with that mail, and its source."""
+    def _find(self, headers: EmailMessage) -> tuple[str, Report]:
+        """The report whose mail it is, by its Message-ID or else by its period, and its source: '' for another host's.
+
+        One that the ledger does not know yet is as if it had just been made.
+        """
+        host, name, label = (str(headers[one]) for one in OWN_HEADERS)
         with Reader(self.directory) as reader:
-            for source in reader.sources():
-                for report in reader.reports(source.name):
-                    if report.message_id == message_id:
-                        return source.name, report
-        return "", None
+            own = {one.name for one in reader.sources() if (_line(one.hostname), _line(one.name)) == (host, name)}
+            known = [(one.name, report) for one in reader.sources() for report in reader.reports(one.name)]
+        for source, report in known:
+            if report.message_id == headers["Message-ID"]:
+                return source, report
+        for source, report in known:
+            if source in own and report.label == label:
+                return source, report
+        return next(iter(own), ""), Report(label, 0.0, 0.0, self.clock.wall(), "")
 
 
 def _told(reports: list[Report]) -> list[str]:
@@ -167,7 +180,8 @@ def _read(path: str) -> bytes:
 def _headers(path: str, content: bytes) -> EmailMessage:
     """What a mail says of itself. Raises ConfigError unless it is one of ours: nobody else's is sent."""
     message = BytesParser(EmailMessage, policy=SMTP).parsebytes(content, headersonly=True)
-    if not str(message["Message-ID"]).startswith("<tcptide.") or not message["To"] or message["Bcc"]:
+    ours = str(message["Message-ID"]).startswith("<tcptide.") and all(message[name] for name in OWN_HEADERS)
+    if not ours or not message["To"] or message["Bcc"]:
         raise ConfigError(f"{path} is no mail of tcptide-report")
     return message
 
@@ -180,4 +194,11 @@ def _everybody(path: str, headers: EmailMessage, mail: Mail) -> tuple[str, ...]:
         ]
     except ValueError as error:
         raise ConfigError(f"{path}: a recipient {error}") from None
+    if not visible:
+        raise ConfigError(f"{path} is for nobody: it names no recipient")
     return mail._replace(to=tuple(visible), cc=()).recipients
+
+
+def _line(text: str) -> str:
+    """As a header has it."""
+    return one_line(" ".join(text.split()))

@@ -72,5 +72,7 @@ def _with_mail(report: Report, known: Iterable[Report]) -> Report:
     before = _of(report.label, known)
     if before is None:
         return report
+    if before.mail is None:  # a mail that was made was not sent yet
+        return report._replace(message_id=report.message_id or before.message_id, failure=before.failure)
     mail = before._asdict()
     return report._replace(**{name: mail[name] for name in Report._fields[5:]})

@@ -257,6 +257,24 @@ def test_period_that_was_mailed_is_neither_read_nor_written_again(run: Run, send
     assert sent(tmp_path) == 3 and os.path.getsize(path) > 1000
 
 
+def test_mail_that_was_made_and_then_sent_by_hand_is_sent_once(run: Run, sendmail: str, tmp_path: str) -> None:
+    state = ("--state-dir", stored(f"{tmp_path}/state", [minute(number) for number in range(3)]))
+    assert run(*state, *DAY, "--format", "html,eml", mail=sendmail).returncode == 0
+    (before,) = ledger.reports(state[1], "host")
+    assert (before.mail, before.mailed_seconds) == (None, None)
+    path = f"{tmp_path}/reports/tcptide-report-web1-2025-11-18.eml"
+    with open(path, "rb") as file:
+        mail = message_from_bytes(file.read(), policy=default)
+    assert before.message_id == mail["Message-ID"]
+    sending = ("-v", *state, "--send", path)
+    assert run(*sending, mail=sendmail).stdout == f"the report of 2025-11-18 is mailed: {path}\n"
+    assert run(*sending, mail=sendmail).stdout.startswith("the report of 2025-11-18 was mailed before")
+    assert run(*state, *DAY, "--email", mail=sendmail).returncode == 0
+    assert sent(tmp_path) == 1
+    (row,) = ledger.reports(state[1], "host")
+    assert row == before._replace(mail=path, mailed_seconds=row.mailed_seconds) and row.mailed_seconds
+
+
 def test_report_is_mailed_whatever_becomes_of_what_is_said(run: Run, sendmail: str, tmp_path: str) -> None:
     directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
     with open("/dev/full", "w", encoding="utf-8") as full:

@@ -79,6 +79,9 @@ def test_structure_is_what_mail_programs_expect() -> None:
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
         ("MIME-Version", "1.0"),
+        ("X-Tcptide-Host", "web1"),
+        ("X-Tcptide-Source", "host"),
+        ("X-Tcptide-Period", "2025-W47"),
     ]
     (related,) = [each for each in mail.iter_parts() if each.is_multipart()]
     assert related.get_param("type") == "text/html"

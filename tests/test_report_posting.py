@@ -13,7 +13,7 @@ from reporter import files
 from reporter.posting import Letter, Office, PostError
 from tcptide import ledger
 from tcptide.clock import SYSTEM
-from tcptide.errors import ConfigError
+from tcptide.errors import ConfigError, StoreError
 from tcptide.mail import Mail
 from tcptide.model import Report
 from tcptide.statefiles import StateError
@@ -49,9 +49,10 @@ def office(server: tuple[Behaviour, Mail], state_dir: str) -> Office:
     return Office(state_dir, mail, {"TCPTIDE_SMTP_PASSWORD": PASSWORD}, HandClock())
 
 
-def letter(label: str, attention: bool = True, to: str = f"{ONE}, {TWO}") -> Letter:
+def letter(label: str, attention: bool = True, to: str = f"{ONE}, {TWO}", host: str = "web-01") -> Letter:
     id = f"<tcptide.{label}@example.org>"
-    head = f"From: tcptide@example.org\r\nTo: {to}\r\nSubject: {label}\r\nMessage-ID: {id}\r\n"
+    head = f"From: tcptide@example.org\r\nTo: {to}\r\nSubject: verdict\r\nMessage-ID: {id}\r\n"
+    head += f"X-Tcptide-Host: {host}\r\nX-Tcptide-Source: host\r\nX-Tcptide-Period: {label}\r\n"
     return Letter(f"{head}\r\n{label}\r\n".encode(), id, attention)
 
 
@@ -257,11 +258,41 @@ def test_kept_mail_is_sent_by_hand(office: Office, behaviour: Behaviour) -> None
 def test_mail_of_another_host_is_sent_to_whom_it_names(office: Office, behaviour: Behaviour, tmp_path: str) -> None:
     path = f"{tmp_path}/other.eml"
     with open(path, "wb") as file:
-        file.write(letter("2025-W40", to=f'"A, B" <{TWO}>').content.replace(b"\r\n", b"\n"))
+        file.write(letter("2025-W40", to=f'"A, B" <{TWO}>', host="web2").content.replace(b"\r\n", b"\n"))
     assert office.send(path, resend=False) == [f"the report of 2025-W40 is mailed: {path}"]
     assert got(behaviour) == [("2025-W40", [TWO, BOSS])]
-    assert behaviour.got[0][2] == letter("2025-W40", to=f'"A, B" <{TWO}>').content
+    assert behaviour.got[0][2] == letter("2025-W40", to=f'"A, B" <{TWO}>', host="web2").content
     assert known(office) == {}
+
+
+def test_mail_that_the_ledger_does_not_know_is_sent_once_all_the_same(office: Office, behaviour: Behaviour) -> None:
+    path = f"{os.path.dirname(office.directory)}/2025-W47.eml"
+    files.write([path], [files.File("", letter("2025-W47").content)])
+    behaviour.data = ["451 Later"] * 5
+    with pytest.raises(PostError) as caught:
+        office.send(path, resend=False)
+    assert str(caught.value).startswith("mail of 2025-W47: not sent: ")
+    assert office.send(path, resend=False) == [f"the report of 2025-W47 is mailed: {path}"]
+    assert office.send(path, resend=False) == ["the report of 2025-W47 was mailed before; --resend sends it again"]
+    assert posted(office) == ["the report of 2025-W47 was mailed before; --resend sends it again"]
+    assert got(behaviour) == [("2025-W47", ALL)]
+    assert known(office)["2025-W47"].mailed_seconds == office.clock.wall()
+
+
+def test_mail_for_nobody_is_not_sent(office: Office, behaviour: Behaviour, tmp_path: str) -> None:
+    path = f"{tmp_path}/nobody.eml"
+    files.write([path], [files.File("", letter("2025-W47", to="undisclosed-recipients:;").content)])
+    with pytest.raises(ConfigError) as caught:
+        office.send(path, resend=False)
+    assert str(caught.value) == f"{path} is for nobody: it names no recipient"
+
+
+def test_state_that_is_not_there_is_not_made(office: Office, behaviour: Behaviour, tmp_path: str) -> None:
+    path = f"{tmp_path}/2025-W47.eml"
+    files.write([path], [files.File("", letter("2025-W47").content)])
+    with pytest.raises(StoreError):
+        replace(office, directory=f"{tmp_path}/typo").send(path, resend=False)
+    assert not os.path.exists(f"{tmp_path}/typo") and behaviour.got == []
 
 
 @pytest.mark.parametrize(
@@ -270,7 +301,8 @@ def test_mail_of_another_host_is_sent_to_whom_it_names(office: Office, behaviour
         pytest.param(b"root:x:0:0::/root:/bin/sh\n", id="no-mail"),
         pytest.param(b"From: a@b.c\nTo: d@e.f\nMessage-ID: <1@b.c>\n\nx\n", id="not-ours"),
         pytest.param(b"To: d@e.f\nBcc: g@h.i\nMessage-ID: <tcptide.1@b.c>\n\nx\n", id="bcc"),
-        pytest.param(b"Message-ID: <tcptide.1@b.c>\n\nx\n", id="to-nobody"),
+        pytest.param(b"To: d@e.f\nMessage-ID: <tcptide.1@b.c>\n\nx\n", id="of-no-period"),
+        pytest.param(letter("2025-W40").content.replace(b"To:", b"X-To:"), id="to-nobody"),
     ],
 )
 def test_nothing_else_is_sent(office: Office, behaviour: Behaviour, tmp_path: str, content: bytes) -> None:
