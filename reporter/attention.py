@@ -16,6 +16,7 @@ from .frames import History, Stretch
 from .incidents import Incident, grouped
 from .lane import Mark
 from .peak import CODES, Peaks
+from .symptoms import Symptom
 
 SEVERITIES = ("note", "warning", "critical")
 GOES_ON, OVER, AT_THE_END = "goes on", "over", "went on at the end of the period"
@@ -37,6 +38,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "flood": ("Far more connections than usual", "Far more connections than usual"),
     "outage": ("Far fewer connections than usual", "Far fewer connections than usual"),
     "level_shift": ("A new level of connections", "A new level of connections"),
+    "alert": ("Alert of {who}", "An alert was given"),
     "gap": ("No samples were taken", "No samples were taken"),
 }
 FILLED = "The accept queue of {who} filled up"  # and did not overflow
@@ -97,11 +99,11 @@ def attention(
     words_of = _Words(history, zone, fresh)
     told: list[tuple[tuple[float, ...], Attention]] = []
     worst = {one.head: peaks.worst(one.head) for one in incidents}
-    alike = [(one.head.kind, _who(worst[one.head][0]), words_of.open(one)) for one in incidents]
+    alike = [(one.head.kind, _who(one.head, worst[one.head][0]), words_of.open(one)) for one in incidents]
     left = list(live)
     for one in grouped(incidents, alike):
         kinds = {symptom.kind for symptom in one.symptoms} if words_of.open(one) else set()
-        now = [finding for finding in left if any(finding.code in CODES[kind] for kind in kinds)]
+        now = [finding for finding in left if any(finding.code in CODES.get(kind, ()) for kind in kinds)]
         left = [finding for finding in left if finding not in now]
         item = words_of.of_incident(one, *worst[one.head], now)
         told.append((_order(item, one.until), item))
@@ -145,7 +147,9 @@ def _order(item: Attention, until: float) -> tuple[float, ...]:
     return (-severity - (item.goes_on and severity > 0), not item.goes_on, -severity, -until)
 
 
-def _who(finding: Finding | None) -> str:
+def _who(symptom: Symptom, finding: Finding | None) -> str:
+    if symptom.kind == "alert" and symptom.event:
+        return symptom.event.name
     return "" if finding is None or finding.subject == HOST else finding.subject
 
 
@@ -172,9 +176,9 @@ class _Words:
         return "went on in the last sample" if silent else AT_THE_END
 
     def of_incident(self, one: Incident, finding: Finding | None, wall: float, now: Sequence[Finding]) -> Attention:
-        head, state, who = one.head, self.state(one), _who(finding)
+        head, state, who = one.head, self.state(one), _who(one.head, finding)
         goes_on = state == GOES_ON
-        about = [each for each in now if each.code in CODES[head.kind]]
+        about = [each for each in now if each.code in CODES.get(head.kind, ())]
         live = next((each for each in about if each.subject == who), about[0] if about else None)
         said = live or finding
         advised = advice.render(said) if said else None
@@ -184,7 +188,9 @@ class _Words:
             evidence = [_sentence(f"{advised.what}; {advised.evidence}", who)]
         elif advised and advised.evidence:
             last = "Now" if self.fresh else "In the last sample"
-            worst = last if live else f"At its worst, {words.stamp(wall, self.zone)}"
+            kept = head.event is None or wall != head.event.wall_seconds
+            when = f"{'At its worst' if kept else 'When it was recorded'}, {words.stamp(wall, self.zone)}"
+            worst = last if live else when
             evidence.append(_sentence(f"{worst}: {self._details(head.kind, said, advised)}"))
         every = one.stretches
         worst_time = Stretch(one.since, one.until)
@@ -283,5 +289,5 @@ def _next_step(kind: str, advised: advice.Advice | None, over: bool) -> str:
 
 def _general(kind: str) -> str:
     """The next step where nothing is known of who it was."""
-    code = CODES[kind][0]
+    code = next(iter(CODES.get(kind, ())), "")
     return advice.render(Finding(code, 1, HOST, {})).next_step if code in WORDS else ""

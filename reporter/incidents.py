@@ -69,6 +69,8 @@ def _together(group: Sequence[Symptom], one: Symptom) -> bool:
     kind = group[0].kind
     if "gap" in (one.kind, kind) or (one.kind in CAUSES and one.kind != kind):
         return False
+    if one.kind == kind == "alert" and _service(one) != _service(group[0]):
+        return False
     since, until = min(other.since for other in group), max(other.until for other in group)
     overlap = one.since <= until + NEAR_SECONDS and one.until >= since - NEAR_SECONDS
     long, short = max(until - since, one.until - one.since), min(until - since, one.until - one.since)
@@ -77,6 +79,10 @@ def _together(group: Sequence[Symptom], one: Symptom) -> bool:
         return overlap and alike
     begins, ends = abs(one.since - since) <= AROUND_SECONDS, abs(one.since - until) <= AROUND_SECONDS
     return (overlap and alike) or begins or ends
+
+
+def _service(one: Symptom) -> str:
+    return one.event.name if one.event else ""
 
 
 def grouped(every: Sequence[Incident], alike: Sequence[Hashable]) -> list[Incident]:

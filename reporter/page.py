@@ -23,6 +23,7 @@ from .palette import COLOURS
 from .peak import Peaks
 from .picture import Picture
 from .quality import Moment, Quality, Span, moment, quality, span
+from .recorded import with_alerts
 from .symptoms import symptoms
 
 FEW_POINTS = 15
@@ -89,7 +90,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
     before, compared = compare.before(loaded, history, interval_seconds)
     every = patterns.marked(history, loaded.points, loaded.verdicts, loaded.events)
     listed = [one for one in every if one.number]
-    found = incidents(symptoms(history, limits, every))
+    found = incidents(with_alerts(symptoms(history, limits, every), loaded.events, history))
     peaks = Peaks(history, loaded.rows, loaded.host, limits)
     age = made_wall - history.ends[-1]
     stale = age > trends.GAP_INTERVALS * history.spacing_seconds
@@ -203,17 +204,17 @@ def _lacking(history: History, loaded: Loaded, zone: tzinfo) -> Iterator[str]:
     number = len(history.values)
     if loaded.begins_late:
         yield "Nothing older is stored: the period begins with the first sample, not at the time that was asked for."
+    if loaded.calendar and compare.seen_share(history) < ENOUGH:
+        yield f"Samples cover {compare.covered(history)}."
     if len(history.outages) < len(history.gaps):
         first = words.full_stamp(history.begins[0], zone)
         yield f"The first sample of all is of {first}: before it nothing was watched."
-    if loaded.calendar and compare.seen_share(history) < ENOUGH:
-        yield f"Samples cover {compare.covered(history)}."
     if history.rollups_until is not None:
         until = words.full_stamp(history.rollups_until, zone)
         yield (
             f"Single samples are no longer kept up to {until}: from there back each number is the mean or the "
-            "highest of a quarter of an hour, what was over a limit counts with whole quarters, and who it was is not "
-            "known."
+            "highest of a quarter of an hour, what was over a limit counts with whole quarters, and who it was is "
+            "known only of what was recorded."
         )
     elif number == 1:
         yield "There is one sample so far: rates and courses over time need at least two."

@@ -1,5 +1,6 @@
 """What was going on in the period, by the verdicts that were stored with each sample."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -82,16 +83,43 @@ def marked(
         if pattern in ALARM_PATTERNS:
             found.append(Marked(pattern, begin, wall))
         begin, samples = None, 0
+    found = _with_pruned(found, rows[0][0] if rows else inf, history, events)
     longest = {*sorted(found, key=lambda one: one.since - one.until)[:SHOWN]}
     numbers = count(1)
     told = []
     for one, after in zip_longest(found, found[1:]):
-        event = _recorded(one, after.since if after else inf, events)
+        event = one.event or _recorded(one, after.since if after else inf, events)
         number = next(numbers) if one in longest else None
         what = event.message.partition(": ")[2] if event else ""
-        began = _began(one, event, rows)
+        began = _began(one, event, rows) if one.began is None else one.began
         told.append(replace(one, number=number, what=what, event=event, began=max(history.since, began)))
     return told
+
+
+def _with_pruned(found: list[Marked], first: float, history: History, events: Sequence[Event]) -> list[Marked]:
+    """Before the first sample that was judged, which is at `first`, only what was recorded tells of patterns."""
+    pruned: list[Marked] = []
+    changes = [event for event in events if event.kind == "pattern"]
+    for event, after in zip_longest(changes, changes[1:]):
+        pattern = event.message.partition(": ")[0].partition(" ")[0]
+        if event.wall_seconds >= first or not event.new or pattern not in ALARM_PATTERNS:
+            continue
+        until = after.wall_seconds if after else history.last
+        began = max(history.since, event.wall_seconds - _age(event))
+        if until >= first and found and found[0].pattern == pattern and found[0].since <= first:
+            found[0] = replace(found[0], since=event.wall_seconds, began=began, event=event)
+        else:
+            pruned.append(Marked(pattern, event.wall_seconds, min(until, first), began=began, event=event))
+    return [*pruned, *found]
+
+
+def _age(event: Event) -> float:
+    """For how long it had been the case when it was recorded, in seconds."""
+    try:
+        values = json.loads(event.finding or "{}")["values"]
+        return float(values.get("for_seconds", values.get("oldest_seconds", 0.0)))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return 0.0
 
 
 def _began(one: Marked, event: Event | None, rows: Sequence[tuple[float, str, float]]) -> float:

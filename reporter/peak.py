@@ -10,6 +10,7 @@ from tcptide.history_findings import of_leak
 from tcptide.model import STATES, Finding, Leak, Origin, Ports, Rates, Sample
 from tcptide.model import Limits as HostLimits
 from tcptide.series import COUNTERS
+from tcptide.words import WORDS
 
 from .frames import History
 from .held import Row
@@ -146,6 +147,6 @@ def _recorded(symptom: Symptom) -> Finding | None:
         return None
     try:
         found = Finding(**json.loads(symptom.event.finding))
-        return found if found.code in CODES[symptom.kind] and isinstance(found.values, dict) else None
+        return found if found.code in CODES.get(symptom.kind, WORDS) and isinstance(found.values, dict) else None
     except (TypeError, ValueError):
         return None

@@ -23,7 +23,10 @@ SHIFT_SECONDS = 3600.0  # a level that is left again sooner is among the pattern
 DEVIATIONS = 3.0  # as the checks allow for chance: tcptide.usage.at_least
 
 #: Kinds of symptoms: those that are an incident of their own, and those that are a part of whatever came with them.
-CAUSES = ("accept_queue", "syn_flood", "ports", "time_wait", "conntrack", "memory", "leak", "retransmits", "gap")
+CAUSES = (
+    *("accept_queue", "syn_flood", "ports", "time_wait", "conntrack", "memory", "leak", "retransmits"),
+    *("alert", "gap"),  # an alert only if none of the others explains it
+)
 EFFECTS = ("bind", "failed_opens", "growth", "flood", "outage", "level_shift")
 KINDS = (*CAUSES, *EFFECTS)
 

@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from reporter import frames, load, page, period
+from reporter import frames, load, page, patterns, period
 from reporter.afterwards import AFTERWARDS
 from reporter.attention import TITLES
 from reporter.limits import Limits
 from reporter.page import Page
 from reporter.symptoms import symptoms
+from reporter.verdict import verdict
 from tcptide.config import Config
 from tcptide.model import Event, Sample, Verdict
 
@@ -90,7 +91,7 @@ def test_time_before_the_first_sample_of_all_is_no_outage(tmp_path: Path) -> Non
     (after,) = (one for one in told.attention if one.code == "gap")
     assert [(each.since, each.until) for each in after.stretches] == [(WALL + 3600, week.until)]
     assert after.state == "went on at the end of the period"
-    assert told.lacking[0] == "The first sample of all is of Tue 18 Nov 2025 00:00 UTC: before it nothing was watched."
+    assert told.lacking[1] == "The first sample of all is of Tue 18 Nov 2025 00:00 UTC: before it nothing was watched."
     assert len(told.quality.gaps) == 2
     again = page.build(replace(loaded, first=False), 60.0, ZoneInfo("UTC"), WALL + 30 * 86400, Limits({}))
     assert [one.code for one in again.attention] == ["gap", "gap"]
@@ -117,3 +118,70 @@ def flooded_hour() -> list[Sample]:
     """SYN cookies are sent from minute 21 to 30."""
     cookies = [3000 * min(max(0, number - 20), 10) for number in range(61)]
     return [minute(number, more={"TcpExt.SyncookiesSent": sent}) for number, sent in enumerate(cookies)]
+
+
+def alert(number: float, old: int | None, new: int, message: str, **of: str) -> Event:
+    return Event(
+        1, WALL + number * MINUTE, "web1 total", "threshold", old, new, of.get("code"), message, of.get("finding")
+    )
+
+
+GIVEN = "TCP_CONNECTIONS CRITICAL - 5000 connections"
+
+
+def test_recorded_alert_that_nothing_else_explains_is_an_incident() -> None:
+    values = {"seen": 5000.0, "expected": 900.0, "local_port": 443, "filter": "'sport = :443'"}
+    finding = json.dumps({"code": "flood", "severity": 2, "subject": "host", "values": values})
+    events = [
+        alert(10, 0, 1, "TCP_CONNECTIONS WARNING - 2000 connections"),
+        alert(12, 1, 2, GIVEN, code="flood", finding=finding),
+        alert(20, 2, 0, "TCP_CONNECTIONS OK - 900 connections"),
+    ]
+    (found,) = built(quiet_hour(), events=events).attention
+    assert (found.severity, found.what, found.when) == ("critical", "Alert of web1 total", "Tue 18 Nov 00:10 to 00:20")
+    assert found.evidence.startswith(f"{GIVEN}. When it was recorded, Tue 18 Nov 00:12: ")
+    assert found.next_step.startswith("ss -tan 'sport = :443' (reads only) lists them")
+    assert verdict(built(quiet_hour(), events=events)).severity == "critical"
+
+
+def test_recorded_alert_without_a_finding_or_an_end_goes_on() -> None:
+    (found,) = built(quiet_hour(), events=[alert(10, None, 2, GIVEN)]).attention
+    assert (found.severity, found.state, found.evidence, found.next_step) == ("critical", "goes on", f"{GIVEN}.", "")
+    (found,) = built(quiet_hour(), events=[alert(10, 1, 0, "TCP_CONNECTIONS OK - 900")]).attention
+    assert (found.severity, found.when) == ("warning", "Tue 18 Nov 00:00 to 00:10")
+    assert built(quiet_hour(), events=[alert(10, 0, 3, "TCP_CONNECTIONS UNKNOWN - ?")]).attention == []
+
+
+@pytest.mark.parametrize("code", ["syn_flood", None])
+def test_recorded_alert_of_what_is_told_anyway_makes_it_as_severe(code: str | None) -> None:
+    events = [
+        alert(22, 0, 2, "TCP_ERRORS CRITICAL - 50 SYN cookies/s", **({"code": code} if code else {})),
+        alert(31, 2, 0, "TCP_ERRORS OK"),
+    ]
+    assert [(one.severity, one.code) for one in built(flooded_hour()).attention] == [("warning", "syn_flood")]
+    assert [(one.severity, one.code) for one in built(flooded_hour(), events=events).attention] == [
+        ("critical", "syn_flood")
+    ]
+
+
+def test_leak_whose_samples_are_gone_is_told_from_what_was_recorded() -> None:
+    rows = points([growing(number, "CLOSE_WAIT", 0) for number in (600, 601)])
+    begins, over = recorded(10, dict(LEFT_OVER), "leak_close_wait", "app.service"), alert(0, 1, 0, "normal")
+    over = over._replace(wall_seconds=WALL + 500 * MINUTE, kind="pattern", name="pattern")
+    history = frames.history(rows, WALL, WALL + 601 * MINUTE, MINUTE)
+    verdicts = {1: Verdict("normal", None, 900.0, None, None, None)}
+    for known in ({}, verdicts):
+        (found,) = patterns.marked(history, rows, known, [begins, over])
+        assert (found.pattern, found.since, found.until) == ("slow_leak", WALL + 600, WALL + 500 * MINUTE)
+        assert (found.began, found.event) == (WALL + 600 - 442, begins)
+        (leak,) = (one for one in symptoms(history, Limits({}), [found]) if one.kind == "leak")
+        assert (leak.since, leak.until) == (WALL + 600 - 442, WALL + 500 * MINUTE)
+
+
+def test_leak_of_which_some_samples_are_gone_is_one() -> None:
+    rows = points([growing(number, "CLOSE_WAIT", 100) for number in range(60, 70)])
+    begins = recorded(10, dict(LEFT_OVER), "leak_close_wait", "app.service")
+    history = frames.history(rows, WALL, WALL + 69 * MINUTE, MINUTE)
+    judged = {id: Verdict("slow_leak", WALL, 900.0, None, None, None) for id in range(1, 11)}
+    (found,) = patterns.marked(history, rows, judged, [begins])
+    assert (found.since, found.until, found.event) == (WALL + 600, WALL + 69 * MINUTE, begins)
