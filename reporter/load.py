@@ -1,13 +1,15 @@
 """What a report needs from the state, read at once and with the configuration's privacy already applied."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from functools import partial
 
 from tcptide import outlook, privacy, trends
 from tcptide.codec import Top
-from tcptide.config import Config
+from tcptide.config import Config, Privacy
 from tcptide.errors import NoDataError, StoreError
 from tcptide.far import own_addresses
 from tcptide.model import Destination, Event, Listener, Point, Rates, Sample, Source, Verdict
@@ -52,6 +54,7 @@ class Loaded:
     rows: Sequence[Row] = ()  # the top lists of some of the points, oldest first
     first: bool = False  # nothing was ever stored before the period
     host: Sample | None = None  # the newest sample, whether or not it is of this period
+    rows_of: Callable[[Sequence[int]], Sequence[Row]] = lambda ids: ()  # more of `rows`, by the ids of points
 
     @property
     def seconds(self) -> float:
@@ -145,7 +148,15 @@ def load(
         [Row(wall, even, shown_top(top, shown)) for wall, even, top in rows],
         nothing_before,
         privacy.shown(latest, shown) if latest else None,
+        partial(_rows_of, directory, shown),
     )
+
+
+def _rows_of(directory: str, shown: Privacy, ids: Sequence[int]) -> list[Row]:
+    """The top lists of those rows, of no equal distances; without what is gone meanwhile."""
+    with suppress(StoreError), Reader(directory) as reader:
+        return [Row(wall, False, shown_top(top, shown)) for _, wall, top in reader.tops_of(ids)]
+    return []
 
 
 def _rows(reader: Reader, points: Sequence[Point]) -> list[tuple[float, bool, Top]]:

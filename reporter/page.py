@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
 from markupsafe import Markup, escape
@@ -90,7 +90,9 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
     before, compared = compare.before(loaded, history, interval_seconds)
     every = patterns.marked(history, loaded.points, loaded.verdicts, loaded.events)
     listed = [one for one in every if one.number]
-    found = incidents(with_alerts(symptoms(history, limits, every), loaded.events, history))
+    out_of_order = with_alerts(symptoms(history, limits, every), loaded.events, history)
+    found = incidents(out_of_order)
+    loaded = _with_rows(loaded, {one.peak for one in out_of_order})
     peaks = Peaks(history, loaded.rows, loaded.host, limits)
     age = made_wall - history.ends[-1]
     stale = age > trends.GAP_INTERVALS * history.spacing_seconds
@@ -130,6 +132,14 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         made=moment(made_wall, zone),
         data=Data(loaded, history, before, every, limits, zone, made_wall),
     )
+
+
+def _with_rows(loaded: Loaded, peaks: set[float]) -> Loaded:
+    """With the top lists of the moments at which something was worst."""
+    known = {row.wall_seconds for row in loaded.rows}
+    ids = [one.id for one in loaded.points if one.id is not None and one.wall_seconds in peaks - known]
+    rows = [*loaded.rows, *(loaded.rows_of(ids) if ids else ())]
+    return replace(loaded, rows=sorted(rows, key=lambda row: row.wall_seconds))
 
 
 def _findings(loaded: Loaded, newest: Sample, limits: Limits) -> list[Finding]:

@@ -1,6 +1,7 @@
 """How incidents are told: what still goes on, when it began and was worst, and what is no warning."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -185,3 +186,17 @@ def test_leak_of_which_some_samples_are_gone_is_one() -> None:
     judged = {id: Verdict("slow_leak", WALL, 900.0, None, None, None) for id in range(1, 11)}
     (found,) = patterns.marked(history, rows, judged, [begins])
     assert (found.since, found.until, found.event) == (WALL + 600, WALL + 69 * MINUTE, begins)
+
+
+def test_who_it_was_is_read_where_it_was_worst(tmp_path: Path) -> None:
+    loaded = load.load(stored(str(tmp_path), exhausted_hour()), None, None, None, Config(), WALL + 3600)
+    for rows in (loaded.rows, ()):
+        told = page.build(replace(loaded, rows=rows), 60.0, ZoneInfo("UTC"), WALL + 3620, Limits({}))
+        assert [(one.what, one.who) for one in told.attention] == [
+            ("Ports to 10.0.0.5:5432 ran short", "app.service"),
+            ("An accept queue overflowed", ""),
+        ]
+    alone = page.build(replace(loaded, rows=(), rows_of=lambda ids: ()), 60.0, ZoneInfo("UTC"), WALL + 3620, Limits({}))
+    assert alone.attention[0].what == "Ports to a destination ran short"
+    shutil.rmtree(tmp_path)
+    assert loaded.rows_of([1]) == []
