@@ -32,27 +32,27 @@ class Alert:
     since: float  # wall clock seconds
     until: float
     begun: bool  # it began in the period: an alert was given then
+    kind: str = ""  # of the changes that it was told from: threshold, pattern or forecast
+    message: str = ""  # of the change that it began with; '' if that is not of the period
 
 
 def alerts(events: Sequence[Event], since: float, until: float) -> list[Alert]:
     """From the changes of a period, in the order in which they were stored."""
     found: list[Alert] = []
-    standing: dict[tuple[str, str], tuple[str, float, bool]] = {}
+    standing: dict[tuple[str, str], Alert] = {}
     for event in events:
         key = (event.kind, event.name)
         if key not in standing and (level := _level(event.kind, event.old)):
-            standing[key] = (level, since, False)
+            standing[key] = Alert(level, event.name, since, until, False, event.kind)
         level = _level(event.kind, event.new)
         if key in standing:
-            before, begin, begun = standing[key]
-            if before == level and event.kind != "threshold":
+            if standing[key].level == level and event.kind != "threshold":
                 continue  # a pattern that is another one now
-            found.append(Alert(before, event.name, begin, max(begin, event.wall_seconds), begun))
-            del standing[key]
+            over = standing.pop(key)
+            found.append(replace(over, until=max(over.since, event.wall_seconds)))
         if level:
-            standing[key] = (level, event.wall_seconds, True)
-    still = [Alert(level, name, begin, until, begun) for (_, name), (level, begin, begun) in standing.items()]
-    return sorted([*found, *still], key=lambda one: one.since)
+            standing[key] = Alert(level, event.name, event.wall_seconds, until, True, event.kind, event.message)
+    return sorted([*found, *standing.values()], key=lambda one: one.since)
 
 
 def _level(kind: str, state: int | None) -> str:
@@ -101,7 +101,7 @@ def _rows(every: Sequence[Alert]) -> Iterator[tuple[Cell, ...]]:
         if seconds:
             yield (
                 Cell(level),
-                Cell(words.count(len(seconds))),
-                Cell(words.duration(sum(seconds))),
-                Cell(words.duration(max(seconds))),
+                Cell(words.count(len(seconds)), value=len(seconds)),
+                Cell(words.duration(sum(seconds)), value=sum(seconds)),
+                Cell(words.duration(max(seconds)), value=max(seconds)),
             )

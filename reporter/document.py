@@ -17,13 +17,14 @@ from tcptide.series import BY_NAME
 
 from . import frames, heat, words
 from .ahead import Ahead
+from .alerts import Alert
 from .attention import SEVERITIES, Attention
 from .events import STATES as LEVELS
 from .figures import Figure, Measured, column
 from .frames import EXPECTED, History
 from .page import Page
 from .rendering import printable
-from .tables import Table
+from .tables import Cell, Table
 
 SCHEMA = 1
 RECENT_ROWS = 10  # that the change of connections is told of
@@ -80,8 +81,8 @@ def document(page: Page) -> dict[str, Any]:
         "patterns": _patterns(page, zone),
         "port_info": _port_info(page, zone),
         "forecasts": [_forecast(one) for one in loaded.ahead],
-        "alerts": [_alert(event, zone) for event in loaded.events if event.new],
-        "alerts_by_level": _table(page.levels),
+        "alerts": [_alert(one, zone) for one in data.alerts],
+        "alerts_by_level": [dict(_level_row(row)) for row in page.levels.rows],
         "events": [_event(event, zone) for event in loaded.events],
         "states": _table(page.states),
         "tables": [_table(table) for table in page.tops],
@@ -275,10 +276,21 @@ def _forecast(one: Ahead) -> dict[str, Any]:
     }
 
 
-def _alert(event: Event, zone: tzinfo) -> dict[str, Any]:
-    level = _level(event.new).lower() if event.kind == "threshold" else "warning"
-    time = words.machine_stamp(event.wall_seconds, zone)
-    return {"timestamp": time, "level": level, "type": event.kind, "message": event.message}
+def _alert(one: Alert, zone: tzinfo) -> dict[str, Any]:
+    return {
+        "timestamp": words.machine_stamp(one.since, zone),
+        "level": one.level,
+        "type": one.kind,
+        "name": one.name,
+        "message": one.message or f"{one.name}: {one.level} since before the period",
+        "begun": one.begun,
+        "seconds": _number(one.until - one.since),
+    }
+
+
+def _level_row(row: Sequence[Cell]) -> Iterator[tuple[str, Any]]:
+    for key, cell in zip(("level", "alerts", "seconds", "longest_seconds"), row, strict=True):
+        yield key, cell.text if cell.value is None else _number(cell.value)
 
 
 def _event(event: Event, zone: tzinfo) -> dict[str, Any]:

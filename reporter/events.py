@@ -5,7 +5,7 @@ from datetime import tzinfo
 
 from tcptide.model import Event
 
-from . import patterns, words
+from . import words
 from .tables import Cell, Table
 
 ROWS = 25
@@ -24,7 +24,7 @@ def table(events: Sequence[Event], zone: tzinfo) -> Table:
         (
             Cell(words.stamp(event.wall_seconds, zone)),
             _level(event),
-            Cell(_message(event), _who(event)),
+            Cell(event.message, _who(event)),
         )
         for event in newest[:ROWS]
     ]
@@ -41,11 +41,6 @@ def _level(event: Event) -> Cell:
 
 def _state(number: int) -> str:
     return STATES[number] if number in range(len(STATES)) else str(number)
-
-
-def _message(event: Event) -> str:
-    """A pattern's without its time of day, which is the machine's own and not the report's."""
-    return patterns.SINCE.sub(r"\1", event.message) if event.kind == "pattern" else event.message
 
 
 def _who(event: Event) -> str:

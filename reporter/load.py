@@ -18,7 +18,7 @@ from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import point_of
 from tcptide.store import Reader, StateError
 
-from . import quarters
+from . import quarters, words
 from .ahead import Ahead, ahead
 from .attempt import source_of
 from .held import Row, chosen
@@ -139,7 +139,7 @@ def load(
         shown_destination(destination, latest, shown) if destination and latest and latest.ports else None,
         listener,
         verdicts,
-        [shown_event(event, shown, own) for event in events],
+        [_told(shown_event(event, shown, own)) for event in events],
         privacy.shown_outlook(found, shown) if found else None,
         ahead(newest, found, _limits(settings), shown) if newest else (),
         calendar,
@@ -157,6 +157,10 @@ def _rows_of(directory: str, shown: Privacy, ids: Sequence[int]) -> list[Row]:
     with suppress(StoreError), Reader(directory) as reader:
         return [Row(wall, False, shown_top(top, shown)) for _, wall, top in reader.tops_of(ids)]
     return []
+
+
+def _told(event: Event) -> Event:
+    return event._replace(message=words.without_clock(event.message))
 
 
 def _rows(reader: Reader, points: Sequence[Point]) -> list[tuple[float, bool, Top]]:

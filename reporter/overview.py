@@ -13,6 +13,7 @@ import pandas as pd
 from tcptide.errors import ConfigError
 
 from . import times, words
+from .alerts import LEVELS
 from .canvas import RIGHT, Canvas, Size, discs
 from .chart import Box, Frame, Key, TimeChart, bars, marks
 from .charts import LAYERS, THIN
@@ -36,7 +37,7 @@ PATTERNS = {
     "rapid_increase": "close_wait",
     "rapid_decrease": "close_wait",
 }
-ALERTS = {"critical": "close_wait", "warning": "time_wait", "unknown": "other"}
+ALERTS = {level: role for level, (role, _) in LEVELS.items()}
 
 
 def overview(document: Mapping[str, Any]) -> bytes:

@@ -40,6 +40,7 @@ class Data:
     history: History
     before: compare.Before | None  # what it is compared with
     marked: list[patterns.Marked]
+    alerts: list[alerts.Alert]
     limits: Limits
     zone: tzinfo
     made_wall: float
@@ -130,7 +131,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         quality=quality(history, newest, zone),
         limits=limits.words,
         made=moment(made_wall, zone),
-        data=Data(loaded, history, before, every, limits, zone, made_wall),
+        data=Data(loaded, history, before, every, alerted, limits, zone, made_wall),
     )
 
 

@@ -1,7 +1,6 @@
 """What was going on in the period, by the verdicts that were stored with each sample."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -17,9 +16,6 @@ from .frames import History
 
 SHOWN = 12  # patterns that are listed and numbered: the longest
 FORMING = 3  # samples that a pattern may have another name for
-
-#: What a recorded pattern's message begins with; its time of day is the machine's own, not the report's.
-SINCE = re.compile(r"^(\w+) since (?:[0-9]{4}-[0-9]{2}-[0-9]{2} )?[0-9]{2}:[0-9]{2}")
 
 MEANINGS = {
     "insufficient_data": "there is too little history yet to say more",

@@ -1,11 +1,21 @@
 """Numbers and times as people read them; the same words in pictures, tables and sentences."""
 
+import re
 from datetime import datetime, tzinfo
 from math import isfinite
 
 from tcptide import text
 
 NOT_SEEN = "–"  # noqa: RUF001 - for a value that was not seen
+
+
+#: When a pattern began, as the words that were recorded of it have it.
+_SINCE = re.compile(r"\b([a-z]+(?:_[a-z]+)*) since (?:[0-9]{4}-[0-9]{2}-[0-9]{2} )?[0-9]{2}:[0-9]{2}(?!:?[0-9])")
+
+
+def without_clock(message: str) -> str:
+    """What was recorded, without a time of day in it, which is the machine's own and not the report's."""
+    return _SINCE.sub(r"\1", message)
 
 
 def count(value: float | None) -> str:

@@ -4,8 +4,10 @@ from datetime import UTC
 
 import pytest
 
-from reporter import events, load, page
+from reporter import events, load, page, words
+from reporter.document import document
 from reporter.masking import shown_event
+from reporter.saved import saved
 from reporter.tables import Cell
 from tcptide import history
 from tcptide.config import Config, Privacy
@@ -18,7 +20,8 @@ from .storing import HandClock
 
 
 def event(number: float, kind: str, old: int | None, new: int, message: str, name: str = "pattern") -> Event:
-    return Event(1, WALL + number * MINUTE, name, kind, old, new, None, message, None)
+    """As it is loaded."""
+    return Event(1, WALL + number * MINUTE, name, kind, old, new, None, words.without_clock(message), None)
 
 
 RECORDED = (
@@ -79,16 +82,51 @@ def test_what_was_recorded_after_the_newest_sample_is_told(tmp_path: str) -> Non
     directory, newest = stored(f"{tmp_path}/state", [minute(0), minute(1)]), minute(1)
     for seconds, state in ((0.2, 1), (3600.0, 3)):
         clock = HandClock(newest.origin.wall_seconds + seconds)
-        history.record(directory, newest.origin, clock, "errors", state, f"said {seconds:g} s after it")
+        history.record(directory, newest.origin, clock, "errors", state, f"spike since 23:17 {seconds:g} s after it")
 
     def told_until(until: float | None, now: float) -> list[str]:
         loaded = load.load(directory, None, None, until, Config(), WALL + now)
         assert loaded.until == WALL + MINUTE
         return [one.message for one in loaded.events]
 
-    assert told_until(None, MINUTE + 5) == ["said 0.2 s after it"]
-    assert told_until(None, 2 * 3600) == ["said 0.2 s after it", "said 3600 s after it"]
+    assert told_until(None, MINUTE + 5) == ["spike 0.2 s after it"]
+    assert told_until(None, 2 * 3600) == ["spike 0.2 s after it", "spike 3600 s after it"]
     assert told_until(WALL + MINUTE, 2 * 3600) == []
+
+
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [
+        ("spike since 23:17", "spike"),
+        ("TCP_PATTERN OK - slow_leak since 2025-11-17 14:02: +1", "TCP_PATTERN OK - slow_leak: +1"),
+        ("nothing since 12:30:00, open since 2025", "nothing since 12:30:00, open since 2025"),
+    ],
+)
+def test_time_of_day_of_the_machine_is_not_shown(recorded: str, shown: str) -> None:
+    assert words.without_clock(recorded) == shown
+
+
+def test_alerts_are_the_same_number_everywhere() -> None:
+    made = built(quiet_hour(), events=(event(0.5, "threshold", 1, 0, "OK", "web1 ports"), *RECORDED))
+    parsed = document(made)
+    assert parsed["alerts_by_level"] == [
+        {"level": "critical", "alerts": 1, "seconds": 360, "longest_seconds": 360},
+        {"level": "warning", "alerts": 2, "seconds": 90, "longest_seconds": 60},
+        {"level": "unknown", "alerts": 1, "seconds": 3060, "longest_seconds": 3060},
+        {"level": "pattern", "alerts": 1, "seconds": 120, "longest_seconds": 120},
+        {"level": "forecast", "alerts": 1, "seconds": 60, "longest_seconds": 60},
+    ]
+    (picture,) = (one for one in made.pictures if one.name == "alerts")
+    assert picture.finding == "6 alerts: 1 critical, 2 warning, 1 unknown, 1 pattern, 1 forecast."
+    assert [(one["level"], one["begun"], one["message"]) for one in parsed["alerts"]] == [
+        ("warning", False, "web1 ports: warning since before the period"),
+        ("warning", True, "TCP_ERRORS WARNING - 6% of opens failed"),
+        ("critical", True, "TCP_ERRORS CRITICAL - 33% of opens failed"),
+        ("pattern", True, "slow_leak: CLOSE_WAIT +120/h (1204 connections, expected 900) by a.service"),
+        ("forecast", True, "TIME_WAIT table full in 63-86 min"),
+        ("unknown", True, "TCP_ERRORS UNKNOWN - took over 8 s"),
+    ]
+    assert saved(parsed).alerts == {"warning": 2, "critical": 1, "pattern": 1, "forecast": 1, "unknown": 1}
 
 
 OWN = own_addresses(sample())
