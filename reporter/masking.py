@@ -1,8 +1,11 @@
 """Privacy for what isn't part of a sample: a destination of another one, and the words of recorded events."""
 
+import json
 import re
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from ipaddress import ip_address
+from typing import Any
 
 from tcptide import privacy
 from tcptide.codec import Top
@@ -18,6 +21,9 @@ _ADDRESS = re.compile(r"(?<![\w.:])[0-9A-Fa-f:.]*[.:][0-9A-Fa-f:.]*(?:%[\w.-]+)?
 #: What the words for a destination of this host are preceded by.
 _TO = (" to ", " towards ")
 
+#: What of a finding's values is whom this host connects to.
+_OUTBOUND = ("destination", "filter")
+
 
 def shown_destination(destination: Destination, sample: Sample, shown: Privacy) -> Destination:
     """Privacy is applied to whole samples: the destination as one of `sample`, which has ports."""
@@ -31,14 +37,49 @@ def shown_event(event: Event, shown: Privacy, own: Collection[str]) -> Event:
     if shown.remote_addresses == "full":
         return event
     mask = (lambda address: NOT_SHOWN) if shown.remote_addresses == "none" else network
-    kept = _TO if shown.remote_addresses == "outbound" else ()
+    outbound = shown.remote_addresses == "outbound"
 
     def masked(found: re.Match[str]) -> str:
-        outbound = bool(kept) and found.string[: found.start()].removesuffix("[").endswith(kept)
-        return found[0] if outbound else _masked(found[0], own, mask)
+        kept = outbound and found.string[: found.start()].removesuffix("[").endswith(_TO)
+        return found[0] if kept else _masked(found[0], own, mask)
 
-    name, message, finding = (_ADDRESS.sub(masked, text) for text in (event.name, event.message, event.finding or ""))
-    return event._replace(name=name, message=message, finding=finding or None)
+    def write(text: str) -> str:
+        return _ADDRESS.sub(masked, text)
+
+    return event._replace(
+        name=event.name if outbound and event.kind == "forecast" else write(event.name),
+        message=write(event.message),
+        finding=_shown_finding(event.finding, write, outbound=outbound) if event.finding else None,
+    )
+
+
+def _shown_finding(finding: str, write: Callable[[str], str], *, outbound: bool) -> str:
+    """What an event was made of: whom this host connects to stays whole for `outbound`."""
+    with suppress(ValueError, TypeError, AttributeError):
+        found: dict[str, Any] = json.loads(finding)
+        toward = outbound and str(found.get("code", "")).startswith("destination_")
+        values = {
+            name: value if not isinstance(value, str) or (outbound and name in _OUTBOUND) else _command(value, write)
+            for name, value in found.get("values", {}).items()
+        }
+        rest = {
+            name: value if not isinstance(value, str) or (toward and name == "subject") else write(value)
+            for name, value in found.items()
+        }
+        known = {name: value for name, value in values.items() if value is not None}
+        return json.dumps({**rest, "values": known}, ensure_ascii=False)
+    return write(finding)
+
+
+def _command(value: str, write: Callable[[str], str]) -> str | None:
+    """The value; a filter for `ss` that would have a masked address has its port alone; None for one for `nft`."""
+    masked = write(value)
+    if masked == value:
+        return value
+    if value.startswith("'dst "):
+        port = value.strip("'").rpartition(":")[2]
+        return f"'dport = :{port}'"
+    return None if " saddr " in value else masked
 
 
 def shown_top(top: Top, shown: Privacy) -> Top:

@@ -1,6 +1,8 @@
 """The alert history: its words, its order, its bounds, and what privacy leaves of it."""
 
+import json
 from datetime import UTC
+from typing import Any
 
 import pytest
 
@@ -157,3 +159,47 @@ def test_what_a_finding_was_made_of_is_masked_too() -> None:
     assert shown_event(of, Privacy("masked"), OWN).finding == '{"values": {"remote": "10.0.0.0/24"}}'
     assert shown_event(of, Privacy("none"), OWN).finding == '{"values": {"remote": "*"}}'
     assert shown_event(of, Privacy(), OWN) == of
+
+
+FLOOD = {"code": "flood", "severity": 1, "subject": "host"}
+TO = {"seen": 3801.0, "destination": "10.0.0.5:5432", "filter": "'dst 10.0.0.5:5432'"}
+FROM = {"remote": "198.51.100.7", "source": "ip saddr 198.51.100.7", "filter": "'sport = :443'"}
+FULL = {"code": "destination_time_wait", "severity": 1, "subject": "[2001:db8:1::5]:5432"}
+
+
+@pytest.mark.parametrize(
+    ("finding", "outbound", "masked", "none"),
+    [
+        pytest.param(
+            {**FLOOD, "values": TO},
+            {**FLOOD, "values": TO},
+            {**FLOOD, "values": {**TO, "destination": "10.0.0.0/24:5432", "filter": "'dport = :5432'"}},
+            {**FLOOD, "values": {**TO, "destination": "*:5432", "filter": "'dport = :5432'"}},
+            id="whom-it-connects-to",
+        ),
+        pytest.param(
+            {**FLOOD, "values": FROM},
+            {**FLOOD, "values": {"remote": "198.51.100.0/24", "filter": FROM["filter"]}},
+            {**FLOOD, "values": {"remote": "198.51.100.0/24", "filter": FROM["filter"]}},
+            {**FLOOD, "values": {"remote": "*", "filter": FROM["filter"]}},
+            id="who-connects",
+        ),
+        pytest.param(
+            {**FULL, "values": {"filter": "'dst [2001:db8:1::5]:5432'"}},
+            {**FULL, "values": {"filter": "'dst [2001:db8:1::5]:5432'"}},
+            {**FULL, "subject": "[2001:db8:1::/48]:5432", "values": {"filter": "'dport = :5432'"}},
+            {**FULL, "subject": "[*]:5432", "values": {"filter": "'dport = :5432'"}},
+            id="whose-ports-are-used",
+        ),
+    ],
+)
+def test_commands_of_a_finding_stay_commands(
+    finding: dict[str, Any], outbound: dict[str, Any], masked: dict[str, Any], none: dict[str, Any]
+) -> None:
+    name = f"ports 10.0.0.1 {TO['destination']}"
+    of = event(1, "forecast", 0, 1, "ports to 10.0.0.5:5432 full", name)._replace(finding=json.dumps(finding))
+    for privacy, expected in (("outbound", outbound), ("masked", masked), ("none", none)):
+        found = shown_event(of, Privacy(privacy), OWN)
+        assert json.loads(found.finding or "") == expected
+        if privacy == "outbound":
+            assert (found.name, found.message) == (of.name, of.message)
