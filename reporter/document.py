@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tcptide.codec import Top
 from tcptide.model import NOT_CONNECTIONS, STATES, Event, Sample
 from tcptide.series import BY_NAME
 
@@ -72,7 +73,7 @@ def document(page: Page) -> dict[str, Any]:
         "findings": [_finding(one, zone) for one in page.attention],
         "figures": [_figure(one, zone) for one in page.figures],
         "comparison": _comparison(page, zone),
-        "stats": _stats(history, loaded.newest),
+        "stats": _stats(history, data.last),
         "history_summary": {
             "max_connections": _number(total.highest),
             "min_connections": _number(_lowest(history)),
@@ -183,16 +184,16 @@ def _comparison(page: Page, zone: tzinfo) -> dict[str, Any] | None:
     }
 
 
-def _stats(history: History, newest: Sample | None) -> dict[str, Any]:
-    """Of the newest sample; of a period in the past its last row, which knows of no names."""
+def _stats(history: History, lists: Sample | Top | None) -> dict[str, Any]:
+    """Of the newest sample; of a period in the past of its last row, which has the five first of each kind."""
     last = history.values.iloc[-1]
     by_state = {state: _number(last[state.lower()]) for state in STATES}
     listed: dict[str, Any] = {"by_local_port": {}, "by_remote_address": {}, "by_process": {}}
-    if newest:
-        listed["by_local_port"] = {str(port): number for port, number in newest.local_ports}
-        listed["by_remote_address"] = dict(newest.remotes)
+    if lists:
+        listed["by_local_port"] = {str(port): number for port, number in lists.local_ports}
+        listed["by_remote_address"] = dict(lists.remotes)
         listed["by_process"] = {
-            holder.name: sum(holder.states.values()) for holder in newest.holders if holder.kind == "process"
+            holder.name: sum(holder.states.values()) for holder in lists.holders if holder.kind == "process"
         }
     return {
         "total_connections": _number(last["total"]),
@@ -219,7 +220,6 @@ def _patterns(page: Page, zone: tzinfo) -> dict[str, Any]:
     recent = data.history.values.tail(RECENT_ROWS)
     total = recent["total"].dropna()
     change = float(total.iloc[-1] - total.iloc[0]) / (len(total) - 1) if len(total) > 1 else None
-    newest = data.loaded.newest
     return {
         "pattern": page.pattern.code if page.pattern else "insufficient_data",
         "meaning": page.pattern.meaning if page.pattern else None,
@@ -228,7 +228,7 @@ def _patterns(page: Page, zone: tzinfo) -> dict[str, Any]:
         "change_per_sample": _number(change),
         "mean_time_wait": _number(recent["time_wait"].mean()),
         "busiest_local_ports": [
-            {"port": port, "connections": number} for port, number in (newest.local_ports if newest else ())[:10]
+            {"port": port, "connections": number} for port, number in (data.last.local_ports if data.last else ())[:10]
         ],
         "in_period": [
             {"pattern": one.pattern, **_stretch(one.since, one.until, zone), "what": one.what or None}
@@ -241,10 +241,10 @@ def _port_info(page: Page, zone: tzinfo) -> dict[str, Any]:
     """Of the ports towards the destination that was fullest."""
     data = page.data
     used, share = (column(data.history, name) for name in ("worst_destination_ports", "worst_destination"))
-    newest = data.loaded.newest
+    host = data.loaded.host  # whose range is that of its newest sample, whenever that was
     warning = data.limits.of("tcp_port_exhaustion", "worst_destination").warning
     return {
-        "port_range": list(newest.limits.port_range) if newest else None,
+        "port_range": list(host.limits.port_range) if host else None,
         "total_ports": _number(column(data.history, "capacity").now),
         "used_ports": _number(used.now),
         "usage_percent": _number(share.now),

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from markupsafe import Markup, escape
 
 from tcptide import __version__, findings, trends
+from tcptide.codec import Top
 from tcptide.history_findings import of_outlook
 from tcptide.model import Finding, Sample, Verdict
 from tcptide.series import COUNTERS
@@ -44,6 +45,7 @@ class Data:
     limits: Limits
     zone: tzinfo
     made_wall: float
+    last: Sample | Top | None  # the newest sample, or what is stored of the lists of the period's last row
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         quality=quality(history, newest, zone),
         limits=limits.words,
         made=moment(made_wall, zone),
-        data=Data(loaded, history, before, every, alerted, limits, zone, made_wall),
+        data=Data(loaded, history, before, every, alerted, limits, zone, made_wall, newest or _last_lists(loaded)),
     )
 
 
@@ -151,6 +153,12 @@ def _findings(loaded: Loaded, newest: Sample, limits: Limits) -> list[Finding]:
     known = {finding.code for finding in found}  # a SYN flood may be seen both ways: rates say more of it
     by_history = tuple(finding for finding in by_history if finding.code not in known)
     return sorted([*found, *by_history], key=lambda finding: -finding.severity)
+
+
+def _last_lists(loaded: Loaded) -> Top | None:
+    last = loaded.points[-1].id if loaded.points else None
+    rows = loaded.rows_of([last]) if last is not None else ()
+    return rows[0].top if rows else None
 
 
 def _last_verdict(loaded: Loaded) -> Verdict | None:

@@ -13,7 +13,7 @@ from reporter.page import Page
 from reporter.saved import saved
 
 from .reporting import built, exhausted_hour, filling_hours, minute, quiet_hour, stored
-from .samples import destination
+from .samples import destination, sample
 from .test_layers import TREE
 from .test_report import Report, report, state
 
@@ -167,6 +167,21 @@ def test_file_beside_the_page_is_valid(report: Report, tmp_path: str, valid: Cal
     }
     assert parsed["lacking"][0].startswith("Samples cover 1 of 168 hours.")
     assert parsed["comparison"] == {"with": None, "words": "Not compared: nothing is stored of the week before."}
+
+
+def test_period_in_the_past_has_the_lists_of_its_last_row(
+    report: Report, tmp_path: str, valid: Callable[[bytes], dict[str, Any]]
+) -> None:
+    directory = stored(f"{tmp_path}/days", [minute(0), minute(1, local_ports=((443, 30),)), minute(1441)])
+    arguments = ("--period", "2025-11-18", "--timezone", "UTC", "--output", "x.json")
+    assert report(*arguments, state_dir=directory).returncode == 0
+    with open(f"{tmp_path}/x.json", "rb") as file:
+        parsed = valid(file.read())
+    assert parsed["newest"] is None
+    assert parsed["stats"]["by_local_port"] == {"443": 30}
+    assert parsed["stats"]["by_remote_address"] == dict(sample().remotes)
+    assert parsed["patterns"]["busiest_local_ports"] == [{"port": 443, "connections": 30}]
+    assert parsed["port_info"]["port_range"] == [*sample().limits.port_range]
 
 
 def test_saved_report_is_summed_up(report: Report, tmp_path: str) -> None:
