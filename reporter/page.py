@@ -82,6 +82,7 @@ class Page:
     data: Data
     version: str = __version__
     title: str = "TCP connections"  # what it is headed with
+    means: str = ""  # of what those of `tops` are, where it is not of all samples
 
 
 def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: float, limits: Limits) -> Page:
@@ -133,6 +134,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         quality=quality(history, newest, zone),
         limits=limits.words,
         made=moment(made_wall, zone),
+        means=tables.means(loaded.rows, len(history.values)),
         data=Data(loaded, history, before, every, alerted, limits, zone, made_wall, newest or _last_lists(loaded)),
     )
 

@@ -79,6 +79,15 @@ def tops(rows: Sequence[Row], newest: Sample | None, zone: tzinfo) -> list[Table
     return [table for table in tables if table.rows]
 
 
+def means(rows: Sequence[Row], samples: int) -> str:
+    """Which samples the means of `tops` are of; nothing where it is all of them."""
+    even = sum(row.even for row in rows)
+    if not 0 < even < samples:
+        return ""
+    of = f"{words.counted(even, 'sample')} of {words.count(samples)}"
+    return f"Means are of {of}, at equal distances: a short peak may be in none."
+
+
 def _top(sample: Sample) -> Top:
     """All of the sample's lists, not only their heads."""
     ports = sample.ports

@@ -8,18 +8,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from reporter import frames, load, page, patterns, period
+from reporter import frames, load, message, page, patterns, period, tables
 from reporter.afterwards import AFTERWARDS
 from reporter.attention import TITLES
+from reporter.held import Row
 from reporter.limits import Limits
 from reporter.page import Page
 from reporter.symptoms import symptoms
 from reporter.verdict import verdict
+from tcptide.codec import top_from_json, top_to_json
 from tcptide.config import Config
 from tcptide.model import Event, Sample, Verdict
 
 from .reporting import MINUTE, WALL, built, exhausted_hour, minute, points, quiet_hour, stored
 from .samples import states
+from .test_report_message import MAIL
 
 LEFT_OVER = {"sockets": 24, "oldest_seconds": 442.0, "per_hour": 218.4, "holder": "app.service"}
 
@@ -200,3 +203,16 @@ def test_who_it_was_is_read_where_it_was_worst(tmp_path: Path) -> None:
     assert alone.attention[0].what == "Ports to a destination ran short"
     shutil.rmtree(tmp_path)
     assert loaded.rows_of([1]) == []
+
+
+def test_tables_say_of_how_many_samples_their_means_are() -> None:
+    rows = [Row(WALL + number, not number % 2, top_from_json(top_to_json(minute(0)))) for number in range(1002)]
+    said = "Means are of 501 samples of 1,002, at equal distances: a short peak may be in none."
+    assert (tables.means(rows, 1002), tables.means(rows[:1], 1), tables.means([], 5)) == (said, "", "")
+    told = replace(built(quiet_hour()), means=said)
+    html, mail = page.render(told), message.build(told, MAIL, "2025-W47")
+    for kind in ("plain", "html"):
+        body = mail.get_body((kind,))
+        assert body is not None and said in " ".join(body.get_content().split())
+    assert said in html
+    assert "Means are of" not in page.render(built(quiet_hour()))
