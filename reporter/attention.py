@@ -15,48 +15,15 @@ from .afterwards import AFTERWARDS, LASTING
 from .frames import History, Stretch
 from .incidents import Incident, grouped
 from .lane import Mark
+from .later import Later
 from .peak import CODES, Peaks
 from .symptoms import Symptom
+from .titles import title
 
 SEVERITIES = ("note", "warning", "critical")
 GOES_ON, OVER, AT_THE_END = "goes on", "over", "went on at the end of the period"
+UNTIL = "went on until"  # some time after the period
 ALSO = 3  # more symptoms of an incident, and more times of it, that are told of
-
-#: kind -> what happened, with and without who or what it happened to.
-TITLES: Mapping[str, tuple[str, str]] = {
-    "accept_queue": ("The accept queue of {who} overflowed", "An accept queue overflowed"),
-    "syn_flood": ("SYN flood at {who}", "SYN flood"),
-    "ports": ("Ports to {who} ran short", "Ports to a destination ran short"),
-    "bind": ("Ports for bind() to {who} ran short", "Ports for bind() ran short"),
-    "time_wait": ("TIME_WAIT came to its limit", "TIME_WAIT came to its limit"),
-    "conntrack": ("The conntrack table filled up", "The conntrack table filled up"),
-    "memory": ("TCP ran short of memory or orphans", "TCP ran short of memory or orphans"),
-    "leak": ("{who} leaked connections", "Connections leaked"),
-    "growth": ("{who} had ever more connections", "Ever more connections"),
-    "failed_opens": ("Connections could not be opened", "Connections could not be opened"),
-    "retransmits": ("Segments were lost and sent again", "Segments were lost and sent again"),
-    "flood": ("Far more connections than usual", "Far more connections than usual"),
-    "outage": ("Far fewer connections than usual", "Far fewer connections than usual"),
-    "level_shift": ("A new level of connections", "A new level of connections"),
-    "alert": ("Alert of {who}", "An alert was given"),
-    "gap": ("No samples were taken", "No samples were taken"),
-}
-FILLED = "The accept queue of {who} filled up"  # and did not overflow
-LEAKED = "{who} leaked connections in {state}"
-RAN_OUT = "Ports to {who} ran out"
-
-#: What a title says of something that still goes on.
-PRESENT = {
-    "overflowed": "overflows",
-    "filled up": "fills up",
-    "ran short": "run short",
-    "ran out": "run out",
-    "came to": "comes to",
-    "leaked": "leaks",
-    "had ever": "has ever",
-    "could not": "can not",
-    "were": "are",
-}
 
 
 @dataclass(frozen=True)
@@ -90,13 +57,21 @@ class Summary:
 
 
 def attention(
-    incidents: Sequence[Incident], live: Sequence[Finding], peaks: Peaks, history: History, zone: tzinfo, *, fresh: bool
+    incidents: Sequence[Incident],
+    live: Sequence[Finding],
+    peaks: Peaks,
+    history: History,
+    zone: tzinfo,
+    *,
+    fresh: bool,
+    later: Later | None = None,
 ) -> tuple[list[Attention], list[Mark]]:
     """What needs attention and where pictures mark it.
 
-    live: the findings of the newest sample, if it is of the period. fresh: it is, and is not old.
+    live: the findings of the newest sample, if it is of the period. fresh: it is, and is not old. later: what was out
+    of order after the period.
     """
-    words_of = _Words(history, zone, fresh)
+    words_of = _Words(history, zone, fresh, later)
     told: list[tuple[tuple[float, ...], Attention]] = []
     worst = {one.head: peaks.worst(one.head) for one in incidents}
     alike = [(one.head.kind, _who(one.head, worst[one.head][0]), words_of.open(one)) for one in incidents]
@@ -123,7 +98,7 @@ def summary(found: Sequence[Attention], period: str) -> Summary:
     if not serious:
         return Summary("fine", f"Nothing needs attention {period}.", "")
     going = sum(one.goes_on for one in found if one.severity != "note")
-    unknown = sum(not one.goes_on and one.state != OVER for one in found if one.severity != "note")
+    unknown = sum(not one.goes_on and not _is_over(one.state) for one in found if one.severity != "note")
     now = [f"{words.count(going)} still {'goes' if going == 1 else 'go'} on."] * bool(going)
     now += [f"{words.count(unknown)} went on at its end."] * bool(unknown)
     worst = "critical" if critical else "warning"
@@ -158,6 +133,7 @@ class _Words:
     history: History
     zone: tzinfo
     fresh: bool
+    later: Later | None
 
     def open(self, one: Incident) -> bool:
         """Whether it went on in the last sample."""
@@ -166,9 +142,20 @@ class _Words:
     def state(self, one: Incident) -> str:
         if not self.open(one):
             return OVER
+        if self.later and not self.fresh:
+            return self._since(one, self.later)
         if one.head.kind == "gap":
             return AT_THE_END
         return GOES_ON if self.fresh else self._unknown()
+
+    def _since(self, one: Incident, later: Later) -> str:
+        """What became of it after the period."""
+        until = later.until(one)
+        if until is None:
+            return OVER
+        if until < later.open_since:
+            return f"{UNTIL} {words.stamp(until, self.zone)}"
+        return GOES_ON if later.fresh else f"went on at least until {words.stamp(later.last, self.zone)}"
 
     def _unknown(self) -> str:
         """What nothing is known of since the last sample of the period."""
@@ -199,14 +186,14 @@ class _Words:
             0,
             said.code if said else head.kind,
             SEVERITIES[max([one.severity, *(each.severity for each in now if head.kind != "growth")])],
-            _title(head.kind, who, said, known, goes_on),
+            title(head.kind, who, said, known, goes_on),
             _holder(said),
             words.stretch(worst_time.since, worst_time.until, self.zone) + times,
             words.duration(max(worst_time.seconds, head.seconds)),
             goes_on,
             state,
             " ".join(evidence),
-            _next_step(head.kind, advised, state == OVER),
+            _next_step(head.kind, advised, _is_over(state)),
             tuple(self._also(one)),
             said.subject if said else HOST,
             said.values if said else {},
@@ -248,21 +235,6 @@ class _Words:
         )
 
 
-def _title(kind: str, who: str, finding: Finding | None, evidence: str, goes_on: bool) -> str:
-    named, unnamed = TITLES[kind]
-    if not who:
-        named = unnamed
-    elif kind == "accept_queue" and "dropped" not in evidence:
-        named = FILLED
-    elif kind == "leak" and finding and finding.code in ("leak_close_wait", "leak_established"):
-        named = LEAKED.replace("{state}", "CLOSE_WAIT" if finding.code == "leak_close_wait" else "ESTABLISHED")
-    elif kind == "ports" and "at most 100%" in evidence:
-        named = RAN_OUT
-    for past, present in PRESENT.items() if goes_on else ():
-        named = named.replace(past, present)
-    return named.replace("{who}", who)
-
-
 def _holder(finding: Finding | None) -> str:
     """Who it was, where that is not what it is about."""
     holder = str(finding.values.get("holder", "")) if finding else ""
@@ -276,6 +248,10 @@ def _sentence(text: str, subject: str = "") -> str:
 def _capital(text: str, subject: str = "") -> str:
     """As a sentence begins; a name is as it is."""
     return text if subject and text.startswith(subject) else text[:1].upper() + text[1:]
+
+
+def _is_over(state: str) -> bool:
+    return state == OVER or state.startswith(UNTIL)
 
 
 def _next_step(kind: str, advised: advice.Advice | None, over: bool) -> str:

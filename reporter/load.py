@@ -27,6 +27,7 @@ from .period import Earlier, Period, earlier
 from .quarters import Quarters
 
 DEFAULT_SECONDS = 86400.0
+LATER_SECONDS = 86400.0  # after a period: until when something went on that did at its end
 RATE_POINTS = int(trends.MAX_SECONDS) + 2  # a row a second, and there is one that is 30 to 900 s older
 
 
@@ -54,6 +55,9 @@ class Loaded:
     rows: Sequence[Row] = ()  # the top lists of some of the points, oldest first
     first: bool = False  # nothing was ever stored before the period
     host: Sample | None = None  # the newest sample, whether or not it is of this period
+    later: Sequence[Point] = ()  # of the day after a period whose end is in the past
+    later_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+    later_events: Sequence[Event] = ()
     rows_of: Callable[[Sequence[int]], Sequence[Row]] = lambda ids: ()  # more of `rows`, by the ids of points
 
     @property
@@ -114,6 +118,10 @@ def load(
         listeners = _at_peak(reader, source.name, points, rollups, "worst_listener")
         verdicts = reader.verdicts(source.name, begin, after)
         events = reader.events(source.name, begin, max(after, now) if until is None else after)
+        late = after + LATER_SECONDS
+        later = reader.points(source.name, after, late) if newest is None else []
+        later_verdicts = reader.verdicts(source.name, after, late) if later else {}
+        later_events = reader.events(source.name, after, late) if later else []
         rows = _rows(reader, points)
         found = outlook.current(reader.outlook(source.name), point_of(newest), trends.MAX_SECONDS) if newest else None
         begins = rollups.begins.tolist()
@@ -148,6 +156,9 @@ def load(
         [Row(wall, even, shown_top(top, shown)) for wall, even, top in rows],
         nothing_before,
         privacy.shown(latest, shown) if latest else None,
+        later,
+        later_verdicts,
+        [shown_event(event, shown, own) for event in later_events],
         partial(_rows_of, directory, shown),
     )
 

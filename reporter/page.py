@@ -18,6 +18,7 @@ from . import ahead, alerts, compare, drawn, events, figures, forecasts, frames,
 from .attention import Attention, Summary, attention, marked, summary
 from .frames import History
 from .incidents import incidents
+from .later import later
 from .limits import Limits
 from .load import Loaded
 from .palette import COLOURS
@@ -101,7 +102,8 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
     age = made_wall - history.ends[-1]
     stale = age > trends.GAP_INTERVALS * history.spacing_seconds
     live = _findings(loaded, newest, limits) if newest else ()
-    told, marks = attention(found, live, peaks, history, zone, fresh=newest is not None and not stale)
+    after = later(loaded, limits, interval_seconds, made_wall)
+    told, marks = attention(found, live, peaks, history, zone, fresh=newest is not None and not stale, later=after)
     alerted = alerts.alerts(loaded.events, history.since, history.until)
     marking = drawn.Marking(marks, marked(told))
     pictures, resolution = drawn.pictures(history, loaded, before, zone, limits, marking, alerted)

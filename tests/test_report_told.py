@@ -10,11 +10,11 @@ import pytest
 
 from reporter import frames, load, message, page, patterns, period, tables
 from reporter.afterwards import AFTERWARDS
-from reporter.attention import TITLES
 from reporter.held import Row
 from reporter.limits import Limits
 from reporter.page import Page
 from reporter.symptoms import symptoms
+from reporter.titles import TITLES
 from reporter.verdict import verdict
 from tcptide.codec import top_from_json, top_to_json
 from tcptide.config import Config
@@ -216,3 +216,26 @@ def test_tables_say_of_how_many_samples_their_means_are() -> None:
         assert body is not None and said in " ".join(body.get_content().split())
     assert said in html
     assert "Means are of" not in page.render(built(quiet_hour()))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "made_after", "state", "summary"),
+    [
+        (61, 3600.0, "went on until Tue 18 Nov 00:50", "All of it is over."),
+        (46, 20.0, "goes on", "1 still goes on."),
+        (46, 3600.0, "went on at least until Tue 18 Nov 00:45", "1 went on at its end."),
+        (41, 3600.0, "went on at the end of the period", "1 went on at its end."),
+    ],
+    ids=["over", "fresh", "old", "nothing-since"],
+)
+def test_what_went_on_at_the_end_of_a_period_is_followed(
+    tmp_path: Path, minutes: int, made_after: float, state: str, summary: str
+) -> None:
+    directory, until = stored(str(tmp_path), exhausted_hour()[:minutes]), WALL + 40 * MINUTE
+    now = WALL + (minutes - 1) * MINUTE + made_after
+    loaded = load.load(directory, None, None, until, Config(), now)
+    told = page.build(loaded, 60.0, ZoneInfo("UTC"), now, Limits({}))
+    found = next(one for one in told.attention if one.who == "app.service")
+    assert (found.state, found.goes_on) == (state, state == "goes on")
+    assert told.summary.text.endswith(summary)
+    assert load.load(directory, None, None, None, Config(), now).later == []
