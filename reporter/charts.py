@@ -286,14 +286,20 @@ class Charts:
             Line("failed opens", "attempt_fails", "close_wait", (4, 2), factor=60),
             Line("resets", "estab_resets", "syn_sent", (1, 1.5), factor=60),
         ]
-        counts = ", ".join(f"{words.count(increase[line.name])} {line.label}" for line in lines)
+        sent, failed, resets = (increase[line.name] for line in lines)
+        again, opens = words.counted(sent, "segment"), words.counted(failed, "failed open")
+        counts = f"{again} sent again, {opens}, {words.counted(resets, 'reset')}"
         return self._picture(("errors", "Errors and retransmits", "per minute"), lines, f"In all {counts}.", "")
 
     def accept_queues(self) -> Picture | None:
         """How full the fullest accept queue was, and when one overflowed."""
         fullest = column(self.frame.history, "worst_listener")
         dropped = self.frame.history.increase["listen_overflows"]
-        lost = f"{words.count(dropped)} connections were dropped" if dropped else "none was seen to overflow"
+        lost = (
+            f"{words.counted(dropped, 'connection')} {'was' if dropped == 1 else 'were'} dropped"
+            if dropped
+            else "none was seen to overflow"
+        )
         return self._picture(
             ("accept-queues", "Accept queues", "percent of the backlog"),
             [Line("fullest listener", "worst_listener", "established", under="tint")],

@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # they load the extras
 
 PROGRAM = "tcptide-report"
 HELP_COLUMNS = 79
+#: Options that have to do with stored samples, or with mail.
+OF_STORED = ("period", "since", "until", "source", "timezone", "spread", "email", "mail_when", "send", "resend")
 EXTRAS = ("jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "PIL", "css_inline", "rich")
 
 
@@ -143,6 +145,7 @@ def _report(
     say: Callable[[str], None],
     asked: attempt.Attempt | None = None,
 ) -> None:
+    mailoptions.demand_alone(given)
     wanted, target = _target(given, settings)
     mailoptions.demand_mail(given, wanted, settings)
     if given.send is not None:
@@ -236,13 +239,14 @@ def _of_saved(given: argparse.Namespace) -> list[str]:
     """Draw the picture of a saved report; returns its summary and the path."""
     from . import saved
 
-    for option in ("period", "since", "until", "source", "email", "send"):
-        if getattr(given, option) not in (None, False):
-            raise ConfigError(f"--from: not together with --{option}")
+    mailoptions.demand_without(given, "--from", OF_STORED)
+    mailoptions.demand_alone(given)
     wanted = ("png",) if given.format is None else files.formats(given.format, "")
     if wanted != ("png",):
         raise ConfigError("--from: its picture is a png, of no other --format")
     settings = config.load(given.config, os.environ)
+    if given.output is not None and not (given.output.endswith("/") or os.path.isdir(given.output)):
+        files.demand_ending(given.output, wanted)
     _, target = _target(given, settings)
     data = saved.read(given.saved)
     of = saved.saved(data)

@@ -24,7 +24,7 @@ def table(events: Sequence[Event], zone: tzinfo) -> Table:
         (
             Cell(words.stamp(event.wall_seconds, zone)),
             _level(event),
-            Cell(event.message, _who(event)),
+            Cell(words.patterns_named(event.message), _who(event)),
         )
         for event in newest[:ROWS]
     ]

@@ -11,6 +11,7 @@ from tcptide.errors import ConfigError
 
 MODE = 0o640  # addresses and user names are in them
 FORMATS = ("html", "png", "json", "eml")
+ENDINGS = {"htm": "html"}  # other names for them
 NAME = "tcptide-report"
 MAX_NAME = 120  # characters before the suffix: a host's name may be as long as it likes
 
@@ -60,13 +61,22 @@ def target(output: str, formats: Sequence[str], named_by: str = "--output") -> T
 def formats(given: str | None, output: str) -> tuple[str, ...]:
     """What --format lists, each once; without it what --output's ending says, else html. Raises ConfigError."""
     if given is None:
-        ending = os.path.splitext(output)[1][1:]
-        return (ending,) if ending in FORMATS and not os.path.isdir(output) else ("html",)
+        ending = "" if output.endswith("/") or os.path.isdir(output) else os.path.splitext(output)[1][1:].lower()
+        if ending and ending not in (*FORMATS, *ENDINGS):
+            raise ConfigError(f"--output: {output!r} ends with none of {', '.join(FORMATS)}; --format says which it is")
+        return (ENDINGS.get(ending, ending) or "html",)
     named = tuple(dict.fromkeys(given.split(",")))
     for one in named:
         if one not in FORMATS:
             raise ConfigError(f"--format: {one!r} is none of {', '.join(FORMATS)}")
     return named
+
+
+def demand_ending(output: str, wanted: Sequence[str]) -> None:
+    """Raises ConfigError if a file's name says that it is of another format."""
+    ending = os.path.splitext(output)[1][1:].lower()
+    if (ending := ENDINGS.get(ending, ending)) in FORMATS and ending not in wanted:
+        raise ConfigError(f"--output: {output!r} is to be a {', '.join(wanted)}")
 
 
 def stem(hostname: str, source: str, label: str) -> str:

@@ -19,25 +19,32 @@ REASONS = {
 }
 
 
-def table(found: tuple[Ahead, ...], now: float, zone: tzinfo) -> Table:
-    """What is full when; or why that can't be said."""
-    return Table("Forecast", ("What fills up", "Used", "Full in"), [_row(one, now, zone) for one in found])
+#: Samples below which growth can't be told from none.
+FEW = 3
 
 
-def _row(one: Ahead, now: float, zone: tzinfo) -> tuple[Cell, ...]:
+def table(found: tuple[Ahead, ...], now: float, zone: tzinfo, samples: int) -> Table:
+    """What is full when; or why that can't be said. samples: how many the period has."""
+    rows = [_row(one, now, zone, samples < FEW) for one in found]
+    return Table("Forecast", ("What fills up", "Used", "Full in"), rows)
+
+
+def _row(one: Ahead, now: float, zone: tzinfo, few: bool) -> tuple[Cell, ...]:
     name, local = saying.limit(one.resource).partition(" from ")[0], one.resource.partition(" ")[2].partition(" ")[0]
     used = Cell(words.count(one.used))
     if one.limit:
         percent = min(100.0, 100 * one.used / one.limit)
         used = Cell(words.percent(percent), f"{words.count(one.used)} of {words.count(one.limit)}", percent)
-    return Cell(name[0].upper() + name[1:], f"from {local}" if local else ""), used, _full(one.forecast, now, zone)
+    return Cell(name[0].upper() + name[1:], f"from {local}" if local else ""), used, _full(one.forecast, now, zone, few)
 
 
-def _full(forecast: Forecast, now: float, zone: tzinfo) -> Cell:
+def _full(forecast: Forecast, now: float, zone: tzinfo, few: bool) -> Cell:
     if forecast.seconds is None or forecast.low is None:
         reason = forecast.reason or "not known"
         if (forecast.resource, reason) == ("connections", "no limit"):
             return Cell("no forecast", "how many are too many is not configured")
+        if few and reason == "no growth":
+            return Cell("not known yet", "that takes a few samples")
         return Cell("no forecast", REASONS.get(reason, reason))
     if not forecast.seconds:
         return Cell("now")

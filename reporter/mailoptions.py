@@ -8,6 +8,9 @@ from tcptide.clock import SYSTEM
 from tcptide.config import DEFAULT_PATH, Config
 from tcptide.errors import ConfigError
 
+#: Options that say what a report is made of, and where it goes.
+OF_A_REPORT = ("period", "since", "until", "source", "timezone", "output", "format", "spread", "email", "mail_when")
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Those of --help's part about mail."""
@@ -19,6 +22,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     kept = "mail a kept .eml file to those who have not got it, and make no report"
     options.add_argument("--send", metavar="FILE", help=kept)
     options.add_argument("--resend", action="store_true", help="mail it even if it was mailed before")
+
+
+def demand_without(given: argparse.Namespace, option: str, others: Sequence[str]) -> None:
+    """Raises ConfigError if one of the others is given too: it would be ignored."""
+    for other in others:
+        if getattr(given, other) not in (None, False):
+            raise ConfigError(f"{option}: not together with --{other.replace('_', '-')}")
+
+
+def demand_alone(given: argparse.Namespace) -> None:
+    """Raises ConfigError where --send has what is for a report, and for names that are empty."""
+    if given.send is not None:
+        demand_without(given, "--send", OF_A_REPORT)
+    for option in ("source", "output"):
+        if getattr(given, option) == "":
+            raise ConfigError(f"--{option}: is empty")
 
 
 def demand_mail(given: argparse.Namespace, formats: Sequence[str], settings: Config) -> None:

@@ -88,7 +88,8 @@ def line(row: Sequence[Cell], columns: Sequence[str]) -> str:
     """A row of a table: `10.0.0.5:5432 (app.service): ports 1,129, used 4%`, `TIME_WAIT table: 1%, no forecast`."""
     names = [f"{name.lower()} " for name in columns[1:]] if len(columns) > 2 else [""] * (len(row) - 1)
     cells = [
-        ("" if cell.text.startswith("no ") else name) + _cell(cell) for name, cell in zip(names, row[1:], strict=True)
+        ("" if cell.text.startswith(("no ", "not ")) else name) + _cell(cell)
+        for name, cell in zip(names, row[1:], strict=True)
     ]
     return f"{_cell(row[0])}: {', '.join(cells)}"
 

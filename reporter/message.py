@@ -93,7 +93,8 @@ def _with_rows(page: Page, mail: Mail, label: str, report: str) -> EmailMessage:
     domain = sender.mailbox.rpartition("@")[2]
     host = page.hostname if page.source == "host" else f"{page.hostname} ({page.source})"
     said = verdict(page)
-    when = label or f"{page.length} to {page.period.until.text}"
+    single = page.period.since == page.period.until
+    when = label or f"{page.length} {'of' if single else 'to'} {page.period.until.text}"
     subject = _line(f"{'SIMULATED: ' if page.simulated else ''}tcptide {host} {when}: {said.text}")
     identity = _identity(page, mail, label)
     fitting = _fitting([len(one.narrow.light) for one in page.pictures])

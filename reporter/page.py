@@ -122,7 +122,9 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         judged=_judged(history, loaded, zone),
         lacking=list(_lacking(history, loaded, zone)),
         pattern=patterns.now(loaded.outlook, _last_verdict(loaded), every, zone),
-        forecasts=forecasts.table(loaded.ahead, newest.origin.wall_seconds, zone) if newest else None,
+        forecasts=forecasts.table(loaded.ahead, newest.origin.wall_seconds, zone, len(history.values))
+        if newest
+        else None,
         patterns=[(one.name, patterns.between(one.since, one.until, zone), one.what) for one in listed],
         more_patterns=len(every) - len(listed),
         levels=alerts.table(alerted),

@@ -5,6 +5,7 @@ from datetime import datetime, tzinfo
 from math import isfinite
 
 from tcptide import text
+from tcptide.model import ALARM_PATTERNS
 
 NOT_SEEN = "–"  # noqa: RUF001 - for a value that was not seen
 
@@ -13,9 +14,17 @@ NOT_SEEN = "–"  # noqa: RUF001 - for a value that was not seen
 _SINCE = re.compile(r"\b([a-z]+(?:_[a-z]+)*) since (?:[0-9]{4}-[0-9]{2}-[0-9]{2} )?[0-9]{2}:[0-9]{2}(?!:?[0-9])")
 
 
+_NAMES = re.compile(rf"\b(?:{'|'.join(sorted(ALARM_PATTERNS))}|insufficient_data)\b")
+
+
 def without_clock(message: str) -> str:
     """What was recorded, without a time of day in it, which is the machine's own and not the report's."""
     return _SINCE.sub(r"\1", message)
+
+
+def patterns_named(message: str) -> str:
+    """The names of patterns as the page has them: `level shift` for level_shift."""
+    return _NAMES.sub(lambda found: found[0].replace("_", " "), message)
 
 
 def count(value: float | None) -> str:

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import EmailMessage, MIMEPart
@@ -15,14 +16,16 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from reporter import message
-from reporter.mailview import alternative
+from reporter import forecasts, message
+from reporter.ahead import Ahead
+from reporter.mailview import alternative, line
 from reporter.message import MAX_BYTES, MAX_HTML_BYTES, letter
 from reporter.page import Page
 from reporter.rendering import printable
 from reporter.tables import Cell
 from reporter.verdict import verdict
 from tcptide.mail import Mail
+from tcptide.model import Forecast
 from tcptide.values import Address
 
 from .reporting import built, exhausted_hour, minute, quiet_hour
@@ -291,3 +294,22 @@ def test_same_page_makes_the_same_mail() -> None:
         return re.sub(rb"={15}[0-9]+==", b"", letter(page_named("exhausted"), MAIL, WEEK).content)
 
     assert made() == made()
+
+
+def test_words_of_a_single_sample() -> None:
+    mail = sent(built([minute(0)]), label="")
+    assert str(mail["Subject"]).startswith("tcptide web1 a single sample of Tue 18 Nov")
+    text = part(mail, "plain")
+    assert re.findall(r";\s*\n(?! )", text) == []
+    still = Ahead("time_wait", 3.0, 262144.0, Forecast("time_wait", None, None, None, "no growth"))
+    for samples, said in ((2, "not known yet (that takes a few samples)"), (3, "no forecast (does not grow)")):
+        table = forecasts.table((still,), 0.0, UTC, samples)
+        row = line(table.rows[0], table.columns)
+        assert row == f"TIME_WAIT table: used under 0.01% (3 of 262,144), {said}"
+
+
+def test_one_of_a_kind_is_said_as_one() -> None:
+    counts = {"Tcp.RetransSegs": -59, "Tcp.AttemptFails": -5, "Tcp.EstabResets": -2, "TcpExt.ListenOverflows": 1}
+    found = {one.name: one.finding for one in built([minute(0), minute(1, more=counts)]).pictures}
+    assert found["errors"] == "In all 1 segment sent again, 1 failed open, 1 reset."
+    assert found["accept-queues"].endswith("; 1 connection was dropped.")

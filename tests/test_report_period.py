@@ -147,7 +147,8 @@ def test_hour_has_names_without_a_label(report: Report, tmp_path: str) -> None:
 def test_a_png_as_a_file_is_the_overview(report: Report, tmp_path: str) -> None:
     assert report("--format", "png", "--output", "one/").returncode == 2
     os.mkdir(os.path.join(tmp_path, "one"))
-    assert report("--output", "one/page.png").returncode == 0
+    assert report("--output", "one/page.PNG").returncode == 0
+    os.rename(os.path.join(tmp_path, "one", "page.PNG"), os.path.join(tmp_path, "one", "page.png"))
     assert report("--format", "png", "--output", "one/").returncode == 0
     sizes = []
     for name in ("page.png", "tcptide-report-overview.png"):
@@ -166,13 +167,25 @@ def test_a_png_as_a_file_is_the_overview(report: Report, tmp_path: str) -> None:
             "--output: {here}/x.html is no directory, which several formats need",
         ),
         (("--output", "no/"), "--output: there is no directory {here}/no"),
+        (
+            ("--output", "x.pdf"),
+            "--output: 'x.pdf' ends with none of html, png, json, eml; --format says which it is",
+        ),
+        (("--output", ""), "--output: is empty"),
+        (("--source", ""), "--source: is empty"),
+        (("--send", "x.eml", "--period", "week"), "--send: not together with --period"),
+        (("--send", "x.eml", "--format", "html"), "--send: not together with --format"),
+        (("--from", "x", "--resend"), "--from: not together with --resend"),
+        (("--from", "x", "--spread", "5"), "--from: not together with --spread"),
+        (("--from", "x", "--timezone", "Berlin"), "--from: not together with --timezone"),
+        (("--from", "x", "--output", "x.html"), "--output: 'x.html' is to be a png"),
         (("--period", "week", "--since", "2025-11-18"), "--period: not together with --since or --until"),
         (
             ("--period", "weekly"),
             "--period: 'weekly' is none of day, week, month and no label such as 2025-11-18, 2025-W47 or 2025-11",
         ),
     ],
-    ids=["format", "format-empty", "formats-one-file", "directory", "period-and-since", "period"],
+    ids=lambda each: "-".join(each).strip("-").replace("/", "") if isinstance(each, tuple) else "",
 )
 def test_wrong_call_is_one_line(report: Report, tmp_path: str, arguments: tuple[str, ...], line: str) -> None:
     done = report(*arguments)
