@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 
-from tcptide import __version__, config, doctor_state, secret
+from tcptide import __version__, config, doctor_report, doctor_state, secret
 from tcptide.clock import SYSTEM
 from tcptide.config import Config
 from tcptide.doctor_item import NOTE, OK, PROBLEM, Item, Patient
@@ -73,6 +73,7 @@ def examine(patient: Patient) -> Iterator[Item]:
     yield _schedule(patient)
     yield _report()
     yield _mail(patient)
+    yield from doctor_report.examine(patient)
 
 
 def _configuration(path: str | None) -> tuple[Config, list[Item]]:

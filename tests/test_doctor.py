@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 
-from tcptide import doctor
+from tcptide import doctor, doctor_report, ledger
+from tcptide.clock import SYSTEM
 from tcptide.config import Config, Privacy
+from tcptide.config import Report as ReportSettings
 from tcptide.doctor_item import Item
 from tcptide.kernel.procfs import ProcFs
 from tcptide.mail import Mail
+from tcptide.model import Report
 from tcptide.values import Address
 
 from . import worlds
-from .doctoring import lines, me, patient
+from .doctoring import lines, me, patient, store
 
 CRON = "* * * * * nagios /usr/bin/tcptide sample"
 
@@ -275,3 +278,28 @@ def test_where_mail_goes(tmp_path: Any, mail: Mail, said: str) -> None:
         mail = mail._replace(smtp_password_file=mail.smtp_password_file.format(tmp_path))
     found = patient(str(tmp_path), config=Config(mail=mail))
     assert str(doctor._mail(found)) == said.format(tmp_path)
+
+
+def test_reports_that_were_not_mailed(tmp_path: Any) -> None:
+    directory, config = f"{tmp_path}/state", Config(report=ReportSettings(output_dir=f"{tmp_path}/reports"))
+    store(directory, 60)
+
+    def said() -> list[str]:
+        return lines(doctor_report.examine(patient(directory, config=config)))
+
+    here = f"{tmp_path}/reports"
+    fix = f"install -d -m 0750 {here}, as who reports"
+    assert said() == [f"problem reports     {here} (by report.output_dir) is not there -> {fix}"]
+    os.mkdir(here)
+    written = f"ok      reports     are written to {here} (by report.output_dir)"
+    assert said() == [written]
+    week = Report("2026-W47", 1.0, 2.0, 3.0, "", failure="no samples")
+    ledger.failed(directory, SYSTEM, "host", week)
+    why = "problem unsent      1 report not mailed, the last is 2026-W47: no samples"
+    assert said() == [written, f"{why} -> mend that, then run what cron runs"]
+    refused = week._replace(label="2026-W48", made_seconds=4.0, mail="/a b.eml", pending=("a@b.c",), failure="451 No")
+    ledger.keep(directory, SYSTEM, "host", refused)
+    why = "problem unsent      2 reports not mailed, the last is 2026-W48: 451 No"
+    assert said() == [written, f"{why} -> tcptide-report --send '/a b.eml'"]
+    ledger.keep(directory, SYSTEM, "host", refused._replace(pending=(), failure=None, mailed_seconds=5.0))
+    assert said() == [written]
