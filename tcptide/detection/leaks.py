@@ -205,6 +205,8 @@ class LeakFinder:
             value, traffic = close_wait, self.origin
         follower = self.followers[i]
         if follower is None:
+            if not kind.logarithm and not close_wait:
+                return None  # as on most hosts for most of the time
             wander, spread = 0.15 + 0.05 * close_wait, 1 + (close_wait + 1) / n
             if kind.logarithm:
                 self.origin = traffic
