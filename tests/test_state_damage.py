@@ -65,8 +65,8 @@ def test_the_answer_is_live_and_the_next_look_is_stored(
             assert reader.latest(source) is not None
             rows = len(reader.recent(source, 10))
     assert (first.returncode, again.returncode) == (2, 2)
-    assert ("(no history: " in first.stdout.splitlines()[0]) == kept_apart
-    assert "(no history: " not in again.stdout
+    assert ("(no history" in first.stdout.splitlines()[0]) == kept_apart
+    assert "(no history" not in again.stdout
     assert any(".damaged-" in name for name in os.listdir(state_dir)) == kept_apart
     assert rows >= 1
 
@@ -79,4 +79,5 @@ def test_a_slow_disk_does_not_cost_the_answer(script: Callable[[str], str], stat
     assert done.returncode == 2
     first = done.stdout.splitlines()[0]
     assert first.startswith("TCP_CONNECTIONS CRITICAL - 0 connections")
-    assert f"(no history: {state_dir}: no answer within 1 s)" in first
+    assert "(no history: /tmp/" in first  # cut to what the line has room for
+    assert "no answer within 1" in first
