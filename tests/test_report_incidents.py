@@ -1,4 +1,4 @@
-"""A simulated fortnight in which five things go wrong, and one still does: the page names each where it happened."""
+"""In a simulated fortnight five things go wrong, and one still does at its end: each is named where it happened."""
 
 import json
 import re
@@ -43,23 +43,24 @@ def flat(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("what", "who", "begins", "ends", "goes_on"),
+    ("what", "who", "begins", "ends"),
     [
-        ("SYN flood at :443", None, 27, 27 + 2 / 3, False),
-        ("The accept queue of :443 overflowed", "nginx.service", 61, 61 + 25 / 60, False),
-        ("Ports to 192.0.2.50:5432 ran short", "app.service", 80, 83, False),
-        ("app.service leaked connections in CLOSE_WAIT", None, 116, 134, False),
-        ("No samples were taken", None, 148, 151, False),
-        ("Ports to 192.0.2.50:5432 run short", "app.service", 168 - 25 / 60, 168, True),
+        ("SYN flood at :443", None, 27, 27 + 2 / 3),
+        ("The accept queue of :443 overflowed", "nginx.service", 61, 61 + 25 / 60),
+        ("Ports to 192.0.2.50:5432 ran short", "app.service", 80, 83),
+        ("app.service leaked connections in CLOSE_WAIT", None, 116, 134),
+        ("No samples were taken", None, 148, 151),
+        ("Ports to 192.0.2.50:5432 ran short", "app.service", 168 - 25 / 60, 168),
     ],
     ids=["flood", "accept-queue", "port-exhaustion", "leak", "gap", "still"],
 )
 def test_each_is_named_where_it_happened(
-    report: tuple[dict[str, Any], str], what: str, who: str | None, begins: float, ends: float, goes_on: bool
+    report: tuple[dict[str, Any], str], what: str, who: str | None, begins: float, ends: float
 ) -> None:
     data, text = report
-    (found,) = (one for one in data["findings"] if one["what"] == what)
-    assert (found["who"], found["goes_on"]) == (who, goes_on)
+    named = [one for one in data["findings"] if one["what"] == what]
+    found = min(named, key=lambda one: abs(one["when"][0]["since"]["epoch"] - MONDAY - begins * HOUR))
+    assert (found["who"], found["goes_on"]) == (who, False)  # the newest sample is old
     (when,) = found["when"]
     slack = max(0.35, 0.2 * (ends - begins))  # hours: what begins slowly is over a limit only after a while
     assert (when["since"]["epoch"] - MONDAY) / HOUR == pytest.approx(begins, abs=slack)
@@ -75,10 +76,12 @@ def test_nothing_else_is_named(report: tuple[dict[str, Any], str]) -> None:
 
 def test_first_words_say_how_it_is_and_what_to_do(report: tuple[dict[str, Any], str]) -> None:
     data, text = report
-    verdict = "3 critical and 3 warnings in this period. 1 still goes on."
+    verdict = "3 critical and 3 warnings in this period. 1 went on at its end."
     assert data["summary"]["text"] == verdict
     assert text.index(flat(verdict)) < 500
     first = data["findings"][0]
-    assert first["what"] == "Ports to 192.0.2.50:5432 run short" and "full in" in first["evidence"]
-    assert data["summary"]["first"].startswith("Ports to 192.0.2.50:5432 run short: sysctl -w net.ipv4.tcp_tw_reuse=1")
+    ports = [one for one in data["findings"] if one["what"] == "Ports to 192.0.2.50:5432 ran short"]
+    assert sorted("full in" in one["evidence"] for one in ports) == [False, True]
+    assert data["summary"]["first"].startswith(f"{first['what']}: ")
+    assert flat("went on at the end of the period") in text
     assert text.index("First:") < 1000
