@@ -48,7 +48,7 @@ def duration(seconds: float) -> str:
 def interval(low: float, high: float) -> str:
     """`8-20 min`: both ends in the unit of the upper one; `118 min to 2 days` where that says nothing of the lower."""
     size, unit = next(((size, unit) for size, unit in _UNITS if high >= 2 * size), _UNITS[-1])
-    if 0.5 <= low < size:
+    if size > 1 and 0.5 <= low < size:
         return f"{duration(low)} to {duration(high)}"
     ends = f"{low / size:.0f}", f"{high / size:.0f}"
     return f"{ends[0]} {unit}" if ends[0] == ends[1] else f"{ends[0]}-{ends[1]} {unit}"

@@ -328,7 +328,10 @@ WORDS: Mapping[str, Words] = {
     "report_failed": Words(
         "the report of {subject} was not made, so it was not mailed",
         ("{why}",),
-        ("mend that; the next run of cron makes and mails it, as long as that is the newest period",),
+        (
+            "mend that; tcptide doctor (reads only) says whether it is; the next run of cron makes and mails it, as "
+            "long as that is the newest period",
+        ),
     ),
     "report_overdue": Words(
         "reports are no longer made or mailed",

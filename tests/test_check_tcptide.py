@@ -279,7 +279,8 @@ def test_what_to_do_about_a_report_that_could_not_be_made() -> None:
         "sources: host",
         "report 2026-W46: written 3 days ago, mailed 3 days ago",
         "the report of 2026-W47 was not made, so it was not mailed: --output: there is no directory /missing",
-        "-> mend that; the next run of cron makes and mails it, as long as that is the newest period",
+        "-> mend that; tcptide doctor (reads only) says whether it is; the next run of cron makes and mails it, "
+        "as long as that is the newest period",
     ]
 
 

@@ -90,6 +90,7 @@ def test_duration(seconds: float, expected: str) -> None:
         (50, 300, "50 s to 5 min"),
         (7100, 200_000, "118 min to 2 days"),
         (90_000, 200_000, "1-2 days"),
+        (0.9, 2.3, "1-2 s"),
     ],
 )
 def test_interval(low: float, high: float, expected: str) -> None:
