@@ -68,12 +68,19 @@ class Onset(NamedTuple):
 _Candidate = tuple[int, float, float, float, float, float, float]
 
 
+#: What the constructor makes, and a dump needn't hold.
+_GIVEN = ("kind", "memory", "near_wander", "far_wander")
+
+
 class Follower:
     """Follows one state, block by block."""
 
     def __init__(self, kind: Kind, memory: float, first: float, spread: float, wander: float) -> None:
         """memory: what a block leaves of the wander of the block before; spread: how sure `first` is."""
         self.kind, self.memory = kind, memory
+        # Of the wander's variance, in second differences of neighbours and of blocks far apart; of the noise's 6.
+        self.near_wander = 6 - 8 * memory + 2 * memory**2
+        self.far_wander = 6 - 8 * memory**FAR + 2 * memory ** (2 * FAR)
         self.base = Base(first, kind.slope, 0.0)
         self.covariance = [spread**2, 0.0, 0.0, kind.slope_spread**2, 0.0, wander**2]  # ll ls ld ss sd dd
         self.wander, self.noise = wander**2, 1.0
@@ -150,11 +157,11 @@ class Follower:
             del bank[0]
 
     def _learn(self, rest: float, variance: float, learn: bool) -> None:
-        rests, r = self.rests, self.memory
+        rests = self.rests
         rests.append(rest)
         self.seen += 1
         if learn and len(rests) > 2:
-            near = 6 - 8 * r + 2 * r * r  # of the wander's variance, in a second difference; of the noise's 6
+            near = self.near_wander
             if not self.near:
                 self.near = NORMAL_MEAN * math.sqrt(6 * self.noise * variance + self.wander * near)
                 self.usual = variance
@@ -164,7 +171,7 @@ class Follower:
             self.usual += weight * (variance - self.usual)
             self.noise = max(LEAST_NOISE, ((self.near / NORMAL_MEAN) ** 2 - self.wander * near) / 6 / self.usual)
         if learn and len(rests) > 2 * FAR:
-            far = 6 - 8 * r**FAR + 2 * r ** (2 * FAR)
+            far = self.far_wander
             self.far = self.far or NORMAL_MEAN * math.sqrt(6 * self.noise * variance + self.wander * far)
             weight = max(1 / STEADY, 1 / (self.seen - 2 * FAR + FAR_PRIOR))
             size = abs(rests[-1] - 2 * rests[-1 - FAR] + rests[-1 - 2 * FAR])
@@ -193,11 +200,11 @@ class Follower:
 
     def dump(self) -> list[Any]:
         """What load() needs, as JSON."""
-        return [value for key, value in vars(self).items() if key not in ("kind", "memory")]
+        return [value for key, value in vars(self).items() if key not in _GIVEN]
 
     def load(self, dumped: list[Any]) -> None:
         """Go on from a dump. Raises ValueError or TypeError for what isn't one."""
-        keys = [key for key in vars(self) if key not in ("kind", "memory")]
+        keys = [key for key in vars(self) if key not in _GIVEN]
         vars(self).update(zip(keys, dumped, strict=True))
         self.base = Base(*self.base)
         self.bank = [tuple(onset) for onset in self.bank]  # type: ignore[misc]  # JSON made lists of them
