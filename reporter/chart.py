@@ -175,8 +175,9 @@ class TimeChart(Axes):
         ]
         canvas.stroke(together([Path([(x, self.bottom), (x, self.bottom - 4)]) for x, _ in ticks]), "muted")
         for x, text in ticks:
-            if x + width(text, FONT_PIXELS) / 2 < self.right + RIGHT:
-                canvas.words(x, self.bottom - 7, text, across="center", up="top")
+            half = width(text, FONT_PIXELS) / 2
+            if x + half < self.right + RIGHT:
+                canvas.words(max(x, half + 2), self.bottom - 7, text, across="center", up="top")
         self._restarts(history)
 
     def x(self, wall: float) -> float:
