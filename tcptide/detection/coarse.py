@@ -68,7 +68,7 @@ class Coarse:
         self.level = expected[offs.index(min(offs, key=abs))]
         chance = self.factor * _CHANCE * (max(value, self.level) + 1) ** 0.5
         limit = self.factor * (_UP if off > 0 else _DOWN)
-        leak_over = self.level - value <= LEAK_OVER * leaked if off < 0 else False
+        leak_over = off < 0 and self.level - value <= LEAK_OVER * leaked
         if leak_over or abs(off) < limit or abs(value - self.level) < chance or self._event >= _LASTS:
             self._event = 0
             return None

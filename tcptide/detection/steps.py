@@ -85,9 +85,7 @@ class Steps:
     @property
     def away(self) -> bool:
         """Whether a flood or an outage lasts for so long that its level is the usual one, and may still go back."""
-        if not self._was or (self._number - self._was[2]) * self.interval_seconds >= RECOVERY_SECONDS:
-            return False
-        return self.level is not None and not self._is_back(self.level)
+        return self._may_go_back and self.level is not None and not self._is_back(self.level)
 
     @property
     def periodic(self) -> bool:
@@ -238,15 +236,18 @@ class Steps:
 
     def _is_recovery(self, now: float, seen: float) -> bool:
         """Whether what comes after an event that had become usual leads from its level towards the one before it."""
-        if not self._was or (self._number - self._was[2]) * self.interval_seconds >= RECOVERY_SECONDS:
+        if not self._may_go_back:
             return False
         before = self._was[0]
         return self._is_back(seen) or min(now, before) < seen < max(now, before)
 
+    @property
+    def _may_go_back(self) -> bool:
+        """Whether it is not long ago that a flood's or an outage's level became the usual one."""
+        return bool(self._was) and (self._number - self._was[2]) * self.interval_seconds < RECOVERY_SECONDS
+
     def _is_back(self, seen: float) -> bool:
-        """Whether this is the level before an event that had become usual."""
-        if not self._was:
-            return False
+        """Whether this is the level before the event that had become usual, of which there is one."""
         level, scale, _ = self._was
         return abs(seen - level) < 3 * scale or level < 1.5 * seen < 2.25 * level
 
