@@ -1,6 +1,7 @@
 # make run     take samples of this host into ./.state, run every check, write an HTML report
 # make test    lint, types and all tests
 # make bench   measure the checks against their peers on 100,000 sockets, as root
+# make contrib  write what is made of the executables' options: commands, man pages, tables of the pages
 # make docs-pictures  draw the pictures of the documentation anew, from a simulated host
 # All make .venv first, and mend it when it is not what it should be (.ci/venv); PYTHON=... names an interpreter.
 
@@ -21,6 +22,10 @@ bench:
 	@PYTHON='$(PYTHON)' .ci/venv test
 	@$(BIN)/python -m bench
 
+contrib:
+	@PYTHON='$(PYTHON)' .ci/venv test
+	@$(BIN)/python contrib/generate.py
+
 docs-pictures:
 	@PYTHON='$(PYTHON)' .ci/venv report
 	@.ci/pictures
@@ -33,4 +38,4 @@ dist:
 clean:
 	rm -rf .venv .state build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: run test bench docs-pictures dist clean
+.PHONY: run test bench contrib docs-pictures dist clean

@@ -64,6 +64,8 @@ def service(text: str) -> str:
     return not_empty(text)
 
 
+VERBOSE = Option(("-v", "--verbose"), "whole lists; -vv the sample; -vvv tracebacks")
+
 #: What every check takes, besides -h, -V and -v.
 COMMON: tuple[Option, ...] = (
     Option(
@@ -127,15 +129,20 @@ class _Parser(argparse.ArgumentParser):
         return super().format_help()
 
 
-def read(spec: CheckSpec, arguments: Sequence[str]) -> argparse.Namespace:
-    """The options. Raises UsageError with one line, HelpAsked with the text for --help and --version."""
-    parser = _Parser(spec)
-    parser.add_argument("-V", "--version", action="version", version=f"{spec.name} {__version__}\n")
-    parser.add_argument(
-        "-v", "--verbose", action="count", default=0, help="whole lists; -vv the sample; -vvv tracebacks"
-    )
-    for option in (*spec.options, *COMMON):
-        parser.add_argument(
+def of(spec: CheckSpec) -> tuple[Option, ...]:
+    """All options of a check but -h and -V, in the order of its help."""
+    return (VERBOSE, *spec.options, *COMMON)
+
+
+def parser(spec: CheckSpec) -> argparse.ArgumentParser:
+    """The command line of a check."""
+    made = _Parser(spec)
+    made.add_argument("-V", "--version", action="version", version=f"{spec.name} {__version__}\n")
+    for option in of(spec):
+        if option.metavar is None:
+            made.add_argument(*option.flags, action="count", default=0, help=option.help)
+            continue
+        made.add_argument(
             *option.flags,
             metavar=option.metavar,
             help=option.help.replace("%", "%%"),
@@ -143,7 +150,12 @@ def read(spec: CheckSpec, arguments: Sequence[str]) -> argparse.Namespace:
             action="append" if option.repeatable else "store",
             default=[] if option.repeatable else option.default,
         )
-    return parser.parse_args(arguments)
+    return made
+
+
+def read(spec: CheckSpec, arguments: Sequence[str]) -> argparse.Namespace:
+    """The options. Raises UsageError with one line, HelpAsked with the text for --help and --version."""
+    return parser(spec).parse_args(arguments)
 
 
 def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:

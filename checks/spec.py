@@ -33,7 +33,7 @@ class Option(NamedTuple):
 
     flags: tuple[str, ...]  # the long one last
     help: str
-    metavar: str | None = None  # None: takes no value
+    metavar: str | None = None  # None: takes no value, and is counted
     parse: Callable[[str], Any] = str  # raises ValueError with what is wrong
     repeatable: bool = False
     default: Any = None

@@ -46,7 +46,7 @@ class Context(NamedTuple):
 
 def main() -> int:
     """The executable."""
-    options = _parser().parse_args()
+    options = parser().parse_args()
     try:
         status = _run(options)
         print(end="", flush=True)
@@ -191,7 +191,8 @@ def simulate(context: Context) -> int:
     return 0
 
 
-def _parser() -> _Parser:
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     common = _Parser(add_help=False)
     _add_version(common)
     common.add_argument("-v", "--verbose", action="count", default=0, help="say what was done; -vvv: show tracebacks")
@@ -207,9 +208,9 @@ def _parser() -> _Parser:
     source.add_argument(
         "--source", metavar="NAME", help="name of this host or network namespace in the state (default: found)"
     )
-    parser = _Parser(prog="tcptide", description="Watches the TCP connections of this host.")
-    _add_version(parser)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    made = _Parser(prog="tcptide", description="Watches the TCP connections of this host.")
+    _add_version(made)
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
 
     def add(name: str, help: str, *parents: _Parser) -> _Parser:
         return commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.", parents=parents)
@@ -253,7 +254,7 @@ def _parser() -> _Parser:
         "(default: web, of medium size)",
     )
     simulated.add_argument("--labels", metavar="FILE", help="write there what happened when, as JSON")
-    return parser
+    return made
 
 
 def _add_version(parser: _Parser) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from checks.options import COMMON
+from checks import options
 from checks.spec import CheckSpec
 
 from .test_layers import TREE
@@ -49,9 +49,9 @@ def icinga_objects() -> Iterator[dict[tuple[str, str], dict[str, Any]]]:
     if icinga is None:
         pytest.skip("needs Icinga 2: apt install icinga2-bin icinga2-common")
     with tempfile.TemporaryDirectory(prefix="tcptide-icinga-", dir="/tmp") as folder:
-        shutil.copy(f"{TREE}/contrib/icinga/tcptide.conf", folder)
+        shutil.copy(f"{TREE}/contrib/icinga/commands.conf", folder)
         with open(f"{folder}/icinga2.conf", "w") as file:
-            file.write(f'{ICINGA}include "tcptide.conf"\n{icinga_snippet()}\n')
+            file.write(f'{ICINGA}include "commands.conf"\n{icinga_snippet()}\n')
         command = [icinga, "daemon", "--validate", "--config", f"{folder}/icinga2.conf"]
         for name in ("ConfigDir", "DataDir", "LogDir", "CacheDir", "SpoolDir", "InitRunDir"):
             os.makedirs(f"{folder}/{name}")
@@ -84,10 +84,11 @@ def test_icinga_command_takes_the_options_of(name: str, icinga_objects: dict[tup
     assert command["command"] == [f"/usr/lib/nagios/plugins/{name}"]
     assert command["arguments"] == {
         option.flags[-1]: {
-            "value": f"${spec.key}_{option.flags[-1].removeprefix('--').replace('-', '_')}$",
+            "value" if option.metavar else "set_if": f"${spec.key}_{option.flags[-1][2:].replace('-', '_')}$",
             "description": option.help,
+            **({"repeat_key": True} if option.repeatable else {}),
         }
-        for option in (*spec.options, *COMMON)
+        for option in options.of(spec)
         if option.flags[-1] != "--output"  # Icinga reads text
     }
 

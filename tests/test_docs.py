@@ -1,6 +1,6 @@
-"""The pages say what the executables do: help, metrics and alarms are theirs, and every command shown is run.
+"""The pages say what the executables do: their alarms are theirs, and every command shown is run.
 
-`python -m tests.test_docs` writes the help, the metrics and the alarms into the pages.
+`python -m tests.test_docs` writes the alarms into the pages; tables of options and metrics are `make contrib`'s.
 """
 
 import importlib
@@ -8,12 +8,11 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from checks.spec import CheckSpec, Metric
+from checks.spec import CheckSpec
 
 from . import (
     test_check_tcp_errors,
@@ -59,11 +58,6 @@ def page(name: str) -> str:
         return file.read()
 
 
-def section(text: str, title: str) -> str:
-    """What stands below a heading, up to the next one of its rank."""
-    return text.partition(f"\n## {title}\n\n")[2].partition("\n## ")[0].strip("\n")
-
-
 def examples(name: str) -> Iterator[tuple[str, str]]:
     """Commands of indented blocks, `$ command`, each with the first line of what it is shown to print."""
     lines = page(name).split("\n")
@@ -76,32 +70,6 @@ def examples(name: str) -> Iterator[tuple[str, str]]:
 def check_spec(name: str) -> CheckSpec:
     found: CheckSpec = importlib.import_module(f"checks.{name}").SPEC
     return found
-
-
-def metrics_table(spec: CheckSpec) -> str:
-    rows = ["| label | unit | warning / critical | meaning |", "| --- | --- | --- | --- |"]
-    return "\n".join([*rows, *(_row(spec, metric) for metric in spec.metrics)])
-
-
-def _row(spec: CheckSpec, metric: Metric) -> str:
-    bounds = ["none" if bound is None else f"{bound:g}" for bound in spec.levels(metric.label)]
-    levels = "" if bounds == ["none", "none"] else " / ".join(bounds)
-    return f"| `{metric.label}` | {metric.unit} | {levels} | {metric.help} |"
-
-
-def help_block(name: str, script: Callable[[str], str]) -> str:
-    done = subprocess.run([script(name), "--help"], env={}, check=False, capture_output=True, text=True, timeout=30)
-    return "\n".join(f"    {line}".rstrip() for line in done.stdout.rstrip().split("\n"))
-
-
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_page_shows_the_help(name: str, script: Callable[[str], str]) -> None:
-    assert section(page(f"docs/{name}.md"), "Options") == help_block(name, script)
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_page_lists_the_metrics(name: str) -> None:
-    assert section(page(f"docs/{name}.md"), "Metrics").startswith(metrics_table(check_spec(name)) + "\n\n")
 
 
 def alarm_block(name: str) -> str:
@@ -176,15 +144,8 @@ def test_links_lead_to_files(name: str) -> None:
 
 
 def _refresh() -> None:
-    bin_folder = os.path.dirname(sys.executable)
-    for name in SCRIPTS:
-        text = page(f"docs/{name}.md")
-        text = text.replace(section(text, "Options"), help_block(name, lambda name: f"{bin_folder}/{name}"))
-        if name in CHECKS:
-            old_table = section(text, "Metrics").partition("\n\n")[0]
-            text = text.replace(old_table, metrics_table(check_spec(name)))
-        if name in ALARMS:
-            text = text.replace(shown_alarm(name), alarm_block(name))
+    for name in ALARMS:
+        text = page(f"docs/{name}.md").replace(shown_alarm(name), alarm_block(name))
         with open(f"{TREE}/docs/{name}.md", "w", encoding="utf-8") as file:
             file.write(text)
 

@@ -1,0 +1,10 @@
+"""contrib/nagios: the commands of Nagios Core."""
+
+from collections.abc import Sequence
+
+from checks.spec import CheckSpec
+
+
+def files(checks: Sequence[CheckSpec]) -> dict[str, str]:
+    """Nothing yet."""
+    return {}
