@@ -1,5 +1,7 @@
 # make run     take samples of this host into ./.state, run every check, write an HTML report
 # make test    lint, types and all tests
+# make install    as root, on a host: a virtual environment in PREFIX=/opt/tcptide, and links (contrib/install.sh names all options)
+# make uninstall  takes that away; the state and the configuration stay
 # make bench   measure the checks against their peers on 100,000 sockets, as root
 # make contrib  write what is made of the executables' options: commands, man pages, tables of the pages
 # make docs-pictures  draw the pictures of the documentation anew, from a simulated host
@@ -17,6 +19,12 @@ test:
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+install: # what is set on make's command line is in the environment
+	@contrib/install.sh install
+
+uninstall:
+	@contrib/install.sh uninstall
 
 bench:
 	@PYTHON='$(PYTHON)' .ci/venv test
@@ -38,4 +46,4 @@ dist:
 clean:
 	rm -rf .venv .state build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: run test bench contrib docs-pictures dist clean
+.PHONY: run test install uninstall bench contrib docs-pictures dist clean

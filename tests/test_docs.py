@@ -113,18 +113,6 @@ def test_shown_commands_run(name: str, state_dir: str, script: Callable[[str], s
             assert done.returncode == 0, f"{command}: {done.stdout}"
 
 
-def test_installed_as_the_readme_says_its_commands_are_found(tmp_path: str, script: Callable[[str], str]) -> None:
-    links = re.findall(r"^    # (ln .*)$", page("README.md"), re.MULTILINE)
-    for folder in ("/usr/local/bin", "/usr/lib/nagios/plugins"):
-        os.makedirs(f"{tmp_path}{folder}")
-        links = [line.replace(folder, f"{tmp_path}{folder}") for line in links]
-    for line in links:
-        subprocess.run(line.replace("/opt/tcptide/bin", os.path.dirname(script("tcptide"))), shell=True, check=True)
-    assert sorted(os.listdir(f"{tmp_path}/usr/local/bin")) == sorted(SCRIPTS)
-    assert sorted(os.listdir(f"{tmp_path}/usr/lib/nagios/plugins")) == sorted(CHECKS)
-    assert {command.split()[0] for command, _ in examples("README.md")} <= set(SCRIPTS)
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_shown_lines_are_possible(name: str) -> None:
     """The first lines of checks on a page, examples of alarms too: their labels, and the length that a text carries."""
