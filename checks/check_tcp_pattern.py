@@ -62,6 +62,7 @@ SPEC = CheckSpec(
             "PATTERN[=STATE]",
             _alerts,
             repeatable=True,
+            choices=(*ALARM_PATTERNS, "all"),
         ),
         Option(
             ("--limit",),

@@ -23,11 +23,11 @@ def _port(text: str) -> int:
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option(("--state",), "count this state, e.g. CLOSE_WAIT", "STATE", _state, repeatable=True),
+    Option(("--state",), "count this state, e.g. CLOSE_WAIT", "STATE", _state, repeatable=True, choices=STATES),
     Option(("--local-port",), "count connections on this local port", "PORT", _port, repeatable=True),
     Option(("--remote-port",), "count connections to this remote port", "PORT", _port, repeatable=True),
     Option(("--remote",), "count connections with this address or network", "CIDR", not_empty, repeatable=True),
-    Option(("--family",), "count IPv4 or IPv6 only: 4 or 6", "FAMILY", one_of("4", "6")),
+    Option(("--family",), "count IPv4 or IPv6 only: 4 or 6", "FAMILY", one_of("4", "6"), choices=("4", "6")),
     Option(("--user",), "count this user's sockets", "NAME", not_empty, repeatable=True),
     Option(("--unit",), "count the sockets of this systemd unit or container", "NAME", not_empty, repeatable=True),
 )

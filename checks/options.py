@@ -177,11 +177,12 @@ def _wrapped(text: str, indent: str = "") -> str:
 def _metrics(spec: CheckSpec) -> str:
     lines = ["metrics, with their default WARNING / CRITICAL:"]
     for metric in spec.metrics:
-        lines.append(f"  {metric.label}{_levels(spec, metric)}")
+        lines.append(f"  {metric.label}{levels_text(spec, metric)}")
         lines.append(_wrapped(metric.help, " " * 6))
     return "\n".join(lines)
 
 
-def _levels(spec: CheckSpec, metric: Metric) -> str:
+def levels_text(spec: CheckSpec, metric: Metric) -> str:
+    """The default thresholds as they stand behind a label: `  (80% / 90%)`; empty without any."""
     bounds = [None if bound is None else f"{bound:g}{metric.unit}" for bound in spec.levels(metric.label)]
     return "" if bounds == [None, None] else f"  ({bounds[0] or 'none'} / {bounds[1] or 'none'})"

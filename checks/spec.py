@@ -37,6 +37,7 @@ class Option(NamedTuple):
     parse: Callable[[str], Any] = str  # raises ValueError with what is wrong
     repeatable: bool = False
     default: Any = None
+    choices: tuple[str, ...] = ()  # the words that can be given, where they are few
 
 
 class CheckSpec(NamedTuple):

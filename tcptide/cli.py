@@ -210,7 +210,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made = _Parser(prog="tcptide", description="Watches the TCP connections of this host.")
     _add_version(made)
-    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    commands = made.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
 
     def add(name: str, help: str, *parents: _Parser) -> _Parser:
         return commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.", parents=parents)
