@@ -95,7 +95,6 @@ def main() -> int:
         if said is None:
             raise
         return _failed(*said)
-    gc.freeze()  # nor need the end look for it
     return 0
 
 
