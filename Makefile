@@ -18,7 +18,7 @@ test:
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 install: # what is set on make's command line is in the environment
 	@contrib/install.sh install

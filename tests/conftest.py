@@ -61,6 +61,18 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+@pytest.fixture(scope="module", autouse=True)
+def ahead_of_others(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests of real sockets live in real time: what they start, and they, go before the other tests' work."""
+    live = request.module.__name__.rpartition(".")[2].startswith("test_live_") and os.geteuid() == 0
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    if live:
+        os.setpriority(os.PRIO_PROCESS, 0, usual - 10)
+    yield
+    if live:
+        os.setpriority(os.PRIO_PROCESS, 0, usual)
+
+
 @pytest.fixture(scope="session")
 def script() -> Callable[[str], str]:
     """The path of an installed console script: script("check_tcp_connections")."""

@@ -63,7 +63,7 @@ def icinga_objects() -> Iterator[dict[tuple[str, str], dict[str, Any]]]:
             "--define",
             f"RunAsGroup={grp.getgrgid(user.pw_gid).gr_name}",
         ]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         with open(f"{folder}/CacheDir/icinga2.debug", "rb") as cache:
             objects = [json.loads(text) for text in netstrings(cache.read())]

@@ -97,7 +97,7 @@ def test_shown_commands_run(name: str, state_dir: str, script: Callable[[str], s
             check=False,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
 
     run("tcptide sample")

@@ -51,7 +51,7 @@ def test_many_checks_one_look(users: tuple[str, ...], script: Callable[[str], st
             start([script(check), "--state-dir", agents_state_dir, "--output", "json"], user=user)
             for check, user in islice(cycle(product(CHECKS, users)), PROCESSES)
         ]
-        outputs = [process.communicate(timeout=60) for process in processes]
+        outputs = [process.communicate(timeout=300) for process in processes]
     assert [errors for _, errors in outputs] == [""] * PROCESSES
     answers = [json.loads(output) for output, _ in outputs]
     assert {answer["state"] for answer in answers} == {"OK"}

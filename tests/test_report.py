@@ -47,7 +47,7 @@ def report(script: Script, state: str, tmp_path: str) -> Report:
             preexec_fn=before,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
 
     return run
@@ -364,7 +364,7 @@ def test_help_and_version_need_no_extra_and_no_state(script: Script) -> None:
     for option in ("--help", "--version"):
         command = [script("tcptide-report"), option]
         environ = {"PYTHONPROFILEIMPORTTIME": "1"}
-        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0
         assert re.findall(r"\b(pandas|numpy|matplotlib|jinja2)$", done.stderr, re.MULTILINE) == []
         assert "tcptide" in done.stderr

@@ -54,7 +54,7 @@ def test_saved_report_is_summed_up_without_acting_on_the_terminal(script: Callab
     with open(f"{tmp_path}/saved.json", "w", encoding="utf-8") as file:
         json.dump(saved, file)
     command = [script("tcptide-report"), "-v", "--from", f"{tmp_path}/saved.json", "--output", f"{tmp_path}/"]
-    done = subprocess.run(command, check=False, env={}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, env={}, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert UNPRINTABLE.search(done.stdout) is None
 
