@@ -91,7 +91,7 @@ check_places() { # before anything is made
     done
 }
 
-a_command() { grep -q "^ *$1 = tcptide\." "$tree/setup.cfg"; }
+a_command() { grep -q "^[[:space:]]*$1 = tcptide\." "$tree/setup.cfg"; } # an sdist has tabs there
 
 make_environment() {
     work=$(mktemp -d) # built from a copy: a build/ left in the tree would ship deleted modules
@@ -106,7 +106,7 @@ make_environment() {
     "$python" -I -m venv --prompt tcptide "$new" >"$log" 2>&1 || die "$python -m venv failed: $(tail -n 1 "$log")"
     mkdir "$work/tree"
     (cd "$tree" && cp -R setup.cfg pyproject.toml README.md LICENSE tcptide checks reporter templates "$work/tree")
-    "$new/bin/python" -I -m pip install --disable-pip-version-check --no-input --retries 2 --no-compile \
+    PIP_RETRIES=${PIP_RETRIES:-2} "$new/bin/python" -I -m pip install --disable-pip-version-check --no-input --no-compile \
         "$work/tree${EXTRA:+[$EXTRA]}" >"$log" 2>&1 || {
         kept=$(mktemp "${TMPDIR:-/tmp}/tcptide-install.XXXXXX")
         cp "$log" "$kept"

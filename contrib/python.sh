@@ -37,5 +37,8 @@ pip_failed() { # the log of pip's words: one line says what is wrong
     if grep -Eqi 'connection|max retries|name resolution|timed out' "$1"; then
         die "pip could not fetch the packages: is there a network? (its words are in $1)"
     fi
-    die "pip failed: $(grep -m 1 -Ei '^ *error' "$1" || tail -n 1 "$1") (its words are in $1)"
+    for words in 'no matching distribution' '^ *error'; do
+        said=$(grep -m 1 -Ei "$words" "$1" | sed 's/^ *//') && [ -n "$said" ] && break
+    done
+    die "pip failed: ${said:-$(tail -n 1 "$1")} (its words are in $1)"
 }

@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
 
 def sampler_command(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
     """`tcptide sample` with what was named for this run, in whatever directory and environment it will be run."""
-    words = [os.path.abspath(sys.argv[0]), "sample"]
+    called = os.path.abspath(sys.argv[0])
+    words = [called, "tcptide", "sample"] if called.endswith(".pyz") else [called, "sample"]  # by contrib/pyz
     state_dir = options.state_dir or environ.get("TCPTIDE_STATE_DIR")
     file = options.config or environ.get(config.ENVIRONMENT_VARIABLE)
     for option, value in (("--state-dir", state_dir), ("--config", file)):
@@ -104,6 +105,8 @@ def _look(patient: Patient) -> Iterator[Item]:
     yield from _kernel(sample)
     if not wanted:
         yield Item(OK, "processes", "not looked up (privacy.processes = false)")
+    elif any(unseen.startswith("processes ") for unseen in origin.unseen):
+        yield Item(NOTE, "processes", "no names of processes", "install psutil, or set privacy.processes = false")
     elif origin.privileged:
         yield Item(OK, "processes", "the names of all processes are seen")
     else:

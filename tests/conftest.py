@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
+from .building import Built, build
 from .checking import Check, answer
 
 NEEDS_ROOT = "needs root: network namespaces"
@@ -83,6 +84,12 @@ def script() -> Callable[[str], str]:
         return found
 
     return path
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The sdist of the tree, and the wheel that is built from the sdist."""
+    return build(str(tmp_path_factory.mktemp("built")))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ is empty. Mounts and processes are private, and the kernel removes them with the
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from types import TracebackType
@@ -84,9 +83,3 @@ def root_commands(page: str, title: str) -> list[str]:
     with open(f"{TREE}/{page}", encoding="utf-8") as file:
         text = file.read().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     return re.findall(r"^    # (.*)$", text, re.MULTILINE)
-
-
-def tree_copy(folder: str) -> str:
-    """The sources as a clone or an unpacked sdist has them."""
-    kept = shutil.ignore_patterns(".git", ".venv", ".state", "build", "dist", "*.egg-info", "__pycache__", ".*_cache")
-    return str(shutil.copytree(TREE, folder, ignore=kept, symlinks=True))

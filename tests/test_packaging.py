@@ -5,20 +5,17 @@ import importlib.metadata
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
 
 import tcptide
 
+from .building import Built, run
 from .test_layers import TREE, imported, source_files
-
-NOT_SOURCE = (".git", ".venv", ".state", "build", "dist", "*.egg-info", "__pycache__", ".*_cache")
 
 SETUP = configparser.ConfigParser()
 SETUP.read(os.path.join(TREE, "setup.cfg"))
@@ -32,32 +29,11 @@ FOLDERS = {
 }
 
 
-class Built(NamedTuple):
-    wheel: str
-    sdist: str
-
-
-def run(*command: str, cwd: str = "/") -> subprocess.CompletedProcess[str]:
-    """A command with an empty environment, as a scheduler starts it."""
-    return subprocess.run(command, check=False, cwd=cwd, env={}, capture_output=True, text=True, timeout=120)
-
-
 def files_under(folder: str) -> Iterator[str]:
     for path, _, names in os.walk(os.path.join(TREE, folder)):
         for name in names:
             if not name.endswith(".pyc"):
                 yield os.path.relpath(os.path.join(path, name), TREE)
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The sdist of the tree, and the wheel that is built from the sdist."""
-    copy = str(tmp_path_factory.mktemp("dist") / "tree")
-    shutil.copytree(TREE, copy, ignore=shutil.ignore_patterns(*NOT_SOURCE))
-    done = run(sys.executable, "-m", "build", "--no-isolation", "--outdir", f"{copy}/out", cwd=copy)
-    assert done.returncode == 0, done.stdout + done.stderr
-    version = tcptide.__version__
-    return Built(f"{copy}/out/tcptide-{version}-py3-none-any.whl", f"{copy}/out/tcptide-{version}.tar.gz")
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,19 @@
 """What `make` says when it cannot make .venv: what is missing, in a line, and no traceback."""
 
 import os
-import shutil
 import subprocess
 import sys
 
 import pytest
 
-from .test_layers import TREE
-from .test_packaging import NOT_SOURCE
+from .building import tree_copy
 
 NOWHERE = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_FIND_LINKS": ""}
 
 
 @pytest.fixture
 def clone(tmp_path: str) -> str:
-    copy = os.path.join(tmp_path, "clone")
-    shutil.copytree(TREE, copy, ignore=shutil.ignore_patterns(*NOT_SOURCE))
-    return copy
+    return tree_copy(os.path.join(tmp_path, "clone"))
 
 
 def make(clone: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
