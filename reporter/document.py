@@ -82,14 +82,18 @@ def document(page: Page) -> dict[str, Any]:
         "patterns": _patterns(page, zone),
         "port_info": _port_info(page, zone),
         "forecasts": [_forecast(one) for one in loaded.ahead],
+        "recorded_forecasts": _table(page.foretold),
         "alerts": [_alert(one, zone) for one in data.alerts],
         "alerts_by_level": [dict(_level_row(row)) for row in page.levels.rows],
         "events": [_event(event, zone) for event in loaded.events],
         "states": _table(page.states),
         "tables": [_table(table) for table in page.tops],
+        "means": page.means or None,
         "pictures": [
-            {"name": one.name, "title": one.title, "finding": one.finding, "how": one.how} for one in page.pictures
+            {"name": one.name, "title": one.title, "finding": one.finding, "how": one.how, "marked": one.marked or None}
+            for one in page.pictures
         ],
+        "resolution": page.resolution or None,
         "hours_of_the_week": _hours(history, zone),
         "series": _series(history, zone),
         "quality": _quality(page, zone),
@@ -135,6 +139,7 @@ def _finding(one: Attention, zone: tzinfo) -> dict[str, Any]:
         "number": one.number,
         "code": one.code,
         "severity": one.severity,
+        "state": one.state,
         "goes_on": one.goes_on,
         "subject": one.subject,
         "who": one.who or None,

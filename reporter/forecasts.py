@@ -1,5 +1,6 @@
 """When what can run out does, as a table."""
 
+from collections.abc import Sequence
 from datetime import tzinfo
 
 from tcptide import saying
@@ -8,6 +9,7 @@ from tcptide.text import duration, within
 
 from . import words
 from .ahead import Ahead
+from .alerts import Alert
 from .tables import Cell, Table
 
 #: Why there is none, by the reasons of tcptide.forecast and tcptide.outlook.
@@ -21,12 +23,30 @@ REASONS = {
 
 #: Samples below which growth can't be told from none.
 FEW = 3
+RECORDED = 8  # of those that were recorded, that are listed: the longest in reach
 
 
 def table(found: tuple[Ahead, ...], now: float, zone: tzinfo, samples: int) -> Table:
     """What is full when; or why that can't be said. samples: how many the period has."""
     rows = [_row(one, now, zone, samples < FEW) for one in found]
     return Table("Forecast", ("What fills up", "Used", "Full in"), rows)
+
+
+def recorded(alerted: Sequence[Alert], until: float, zone: tzinfo) -> Table:
+    """The limits that came into reach: what was said of each when it did, and for how long it was so."""
+    every = [one for one in alerted if one.kind == "forecast"]
+    shown = sorted(sorted(every, key=lambda one: one.since - one.until)[:RECORDED], key=lambda one: one.since)
+    rows = [_recorded(one, until, zone) for one in shown]
+    return Table("Recorded forecasts", ("What was foretold", "When", "In reach for"), rows, len(every) - len(rows))
+
+
+def _recorded(one: Alert, until: float, zone: tzinfo) -> tuple[Cell, ...]:
+    local = one.name.split(" ")[1:-1]
+    said = one.message or f"{saying.limit(one.name)} in reach"
+    over = "at the end it still was" if one.until >= until else f"until {words.stamp(one.until, zone)}"
+    long = Cell(words.duration(one.until - one.since), over, value=one.until - one.since)
+    when = Cell(words.stamp(one.since, zone), "" if one.begun else "or before")
+    return Cell(f"{said[:1].upper()}{said[1:]}", f"from {local[0]}" if local else ""), when, long
 
 
 def _row(one: Ahead, now: float, zone: tzinfo, few: bool) -> tuple[Cell, ...]:

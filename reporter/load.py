@@ -12,7 +12,7 @@ from tcptide.codec import Top
 from tcptide.config import Config, Privacy
 from tcptide.errors import NoDataError, StoreError
 from tcptide.far import own_addresses
-from tcptide.model import Destination, Event, Listener, Point, Rates, Sample, Source, Verdict
+from tcptide.model import Destination, Event, Listener, Looks, Point, Rates, Sample, Source, Verdict
 from tcptide.outlook import Outlook
 from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import point_of
@@ -58,6 +58,7 @@ class Loaded:
     later: Sequence[Point] = ()  # of the day after a period whose end is in the past
     later_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     later_events: Sequence[Event] = ()
+    looks: Sequence[Looks] = ()  # how the points were taken
     rows_of: Callable[[Sequence[int]], Sequence[Row]] = lambda ids: ()  # more of `rows`, by the ids of points
 
     @property
@@ -122,6 +123,7 @@ def load(
         later = reader.points(source.name, after, late) if newest is None else []
         later_verdicts = reader.verdicts(source.name, after, late) if later else {}
         later_events = reader.events(source.name, after, late) if later else []
+        looks = reader.looks(source.name, begin, after)
         rows = _rows(reader, points)
         found = outlook.current(reader.outlook(source.name), point_of(newest), trends.MAX_SECONDS) if newest else None
         begins = rollups.begins.tolist()
@@ -159,6 +161,7 @@ def load(
         later,
         later_verdicts,
         [shown_event(event, shown, own) for event in later_events],
+        looks,
         partial(_rows_of, directory, shown),
     )
 

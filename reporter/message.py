@@ -162,6 +162,7 @@ def _cut(page: Page, rows: int) -> Page:
         page,
         events=cut(page.events),
         levels=cut(page.levels),
+        foretold=cut(page.foretold),
         tops=[cut(one) for one in page.tops],
         patterns=page.patterns[:rows],
         more_patterns=page.more_patterns + max(0, len(page.patterns) - rows),

@@ -67,6 +67,7 @@ class Page:
     lacking: list[str]  # what a report over such samples can't say
     pattern: patterns.Now | None  # None: nothing was ever said of one
     forecasts: tables.Table | None  # None: there is no newest sample in the period to look ahead from
+    foretold: tables.Table  # what was recorded of forecasts in the period
     patterns: list[tuple[str, str, str]]  # name, when, what grew; the longest in their order
     more_patterns: int  # that are too short for the list
     levels: tables.Table  # alerts by level
@@ -125,6 +126,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         forecasts=forecasts.table(loaded.ahead, newest.origin.wall_seconds, zone, len(history.values))
         if newest
         else None,
+        foretold=forecasts.recorded(alerted, history.until, zone),
         patterns=[(one.name, patterns.between(one.since, one.until, zone), one.what) for one in listed],
         more_patterns=len(every) - len(listed),
         levels=alerts.table(alerted),
@@ -135,7 +137,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
         resolution=resolution,
         states=tables.states(history, newest, zone),
         tops=tables.tops(loaded.rows, newest, zone),
-        quality=quality(history, newest, zone),
+        quality=quality(history, loaded.looks, newest, zone),
         limits=limits.words,
         made=moment(made_wall, zone),
         means=tables.means(loaded.rows, len(history.values)),

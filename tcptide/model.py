@@ -231,6 +231,16 @@ class Look(NamedTuple):
     shown: Callable[[str], str] = str  # how a remote address is written out; what is judged has the whole ones
 
 
+class Looks(NamedTuple):
+    """How so many of the stored looks were taken, all in one way: see Origin."""
+
+    method: str
+    privileged: bool | None  # None: of a version that did not keep it
+    unseen: tuple[str, ...]
+    samples: int
+    dump_seconds: float | None  # the mean
+
+
 class Source(NamedTuple):
     """The host or one network namespace."""
 

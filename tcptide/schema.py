@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from tcptide.series import SERIES
 
 #: 1: the first. 2: detector.outlook, measured, embryonic_resets. 3: report. 4: standing.recorded_by.
-VERSION = 4
+#: 5: sample.privileged.
+VERSION = 5
 
 #: PRAGMA application_id: 'tcpt'.
 APPLICATION_ID = 0x74637074
@@ -64,6 +65,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], str]] = {  # name -> (columns, what fo
             "expected REAL",
             "pattern_since REAL",
             "top TEXT NOT NULL",
+            "privileged INTEGER",  # NULL: of a version that did not keep it
             *_series("sample"),
         ),
         ")",

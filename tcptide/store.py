@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from tcptide import codec, outlook, schema, statefiles
 from tcptide.errors import StoreError
-from tcptide.model import Event, Point, Report, Rollup, Sample, Source, Standing, Verdict
+from tcptide.model import Event, Looks, Point, Report, Rollup, Sample, Source, Standing, Verdict
 from tcptide.outlook import Outlook
 from tcptide.series import NAMES
 from tcptide.statefiles import DATABASE, StateError
@@ -212,6 +212,18 @@ class Reader(AbstractContextManager["Reader"]):
             id: Verdict(pattern, _number(since), _number(expected), None, None, None)
             for id, pattern, since, expected in rows
         }
+
+    def looks(self, source: str, since_wall: float, until_wall: float) -> list[Looks]:
+        """How the rows that points() gives were taken, the most usual first."""
+        query = (
+            "SELECT method, privileged, unseen, count(*), avg(dump_seconds) FROM sample"
+            f" WHERE {SOURCE} AND wall >= ? AND wall < ? GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3"
+        )
+        found = []
+        for method, privileged, unseen, samples, seconds in self._rows(query, source, since_wall, until_wall):
+            lines = (*unseen.split("\n"),) if unseen else ()
+            found.append(Looks(method, None if privileged is None else bool(privileged), lines, samples, seconds))
+        return found
 
     def outlook(self, source: str) -> Outlook | None:
         """What the history says as of its newest row; None if nothing that this version of the program understands."""

@@ -30,6 +30,7 @@ _SAMPLE_COLUMNS = (
     "dump_seconds",
     "method",
     "unseen",
+    "privileged",
     "top",
 )
 _INSERT_SAMPLE = (
@@ -141,6 +142,7 @@ class Writer(Reader):
                     origin.dump_seconds,
                     origin.method,
                     "\n".join(origin.unseen) or None,
+                    origin.privileged,
                     top,
                     *row.values.values(),
                 ),

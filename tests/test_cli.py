@@ -177,10 +177,10 @@ def test_migrate_says_from_and_to(tcptide: Tcptide, state_dir: str) -> None:
     migrate = ("migrate", "--state-dir", state_dir)
     assert tcptide(*migrate) == (1, "", f"tcptide migrate: {state_dir}: no samples yet\n")
     assert tcptide("sample", "--state-dir", state_dir).status == 0
-    assert tcptide(*migrate) == (0, f"{state_dir}: schema 4, nothing to do\n", "")
+    assert tcptide(*migrate) == (0, f"{state_dir}: schema 5, nothing to do\n", "")
     sql(state_dir, "PRAGMA user_version = 0")
-    assert tcptide(*migrate) == (0, f"{state_dir}: older schema 0, migrated to 4\n", "")
-    assert tcptide(*migrate) == (0, f"{state_dir}: schema 4, nothing to do\n", "")
+    assert tcptide(*migrate) == (0, f"{state_dir}: older schema 0, migrated to 5\n", "")
+    assert tcptide(*migrate) == (0, f"{state_dir}: schema 5, nothing to do\n", "")
     sql(state_dir, "PRAGMA user_version = 99")
     assert tcptide(*migrate) == (1, "", f"tcptide migrate: {state_dir}: schema 99 of a newer tcptide\n")
 
@@ -189,7 +189,7 @@ def test_a_sample_migrates(tcptide: Tcptide, state_dir: str) -> None:
     assert tcptide("sample", "--state-dir", state_dir, "--source", "one").status == 0
     sql(state_dir, "PRAGMA user_version = 0")
     assert tcptide("sample", "--state-dir", state_dir, "--source", "two") == (0, "", "")
-    assert tcptide("migrate", "--state-dir", state_dir).output == f"{state_dir}: schema 4, nothing to do\n"
+    assert tcptide("migrate", "--state-dir", state_dir).output == f"{state_dir}: schema 5, nothing to do\n"
 
 
 def test_a_file_in_place_of_the_state(tcptide: Tcptide, tmp_path: Any) -> None:

@@ -34,7 +34,7 @@ def test_a_state_in_use(state_dir: str) -> None:
     store(state_dir, 120, 60, 5)
     said = state(state_dir)
     assert said[0] == f"ok      state       {state_dir} (by --state-dir), {me()}'s, mode 0750"
-    assert re.fullmatch(r"ok      database    schema 4, 0\.\d MB", said[1])
+    assert re.fullmatch(r"ok      database    schema 5, 0\.\d MB", said[1])
     assert said[2:] == ["ok      samples     last of host 5 s ago", "ok      history     3 rows in the last 24 h"]
 
 
@@ -206,7 +206,7 @@ def test_a_database_of_another_owner(state_dir: str) -> None:
     store(state_dir, 5)
     os.chown(os.path.join(state_dir, "tcptide.db"), 65534, -1)
     fix = f"chown --reference={state_dir} {state_dir}/*"
-    said = r"problem database    schema 4, 0\.\d MB, belongs to nobody, unlike its directory -> " + re.escape(fix)
+    said = r"problem database    schema 5, 0\.\d MB, belongs to nobody, unlike its directory -> " + re.escape(fix)
     assert re.fullmatch(said, state(state_dir)[1])
 
 

@@ -2,13 +2,16 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
 import pytest
 
+from reporter import tables
 from reporter.document import document, written
+from reporter.held import Row
 from reporter.page import Page
 from reporter.saved import saved
 
@@ -109,6 +112,32 @@ def test_findings_have_code_values_and_words(valid: Callable[[bytes], dict[str, 
     assert [(one["since"]["epoch"], one["until"]["epoch"]) for one in ports["when"]] == [(1763425260, 1763426340)]
     assert overflows["evidence"].startswith("90 connections dropped. ")
     assert parsed["summary"]["text"] == "2 critical in this period. 1 still goes on."
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from strings(one)
+    elif isinstance(value, str):
+        yield value
+
+
+@pytest.mark.parametrize("name", ["exhausted", "past", "gap", "many"])
+def test_all_sentences_of_the_page_are_in_the_document(name: str, valid: Callable[[bytes], dict[str, Any]]) -> None:
+    page = built([minute(number) for number in range(1010)]) if name == "many" else PAGES[name]()
+    rows = [Row(one.wall_seconds, number < 505, one.top) for number, one in enumerate(page.data.loaded.rows)]
+    page = replace(page, means=tables.means(rows, 1010) if name == "many" else page.means)
+    told = set(strings(valid(written(document(page)))))
+    said = [page.means, page.resolution, page.judged, page.compared, page.limits, *page.lacking]
+    said += [page.summary.text, page.summary.first, *page.quality.looked, *page.quality.unseen]
+    for one in page.attention:
+        said += [one.what, one.who, one.state, one.evidence, one.next_step, *one.also]
+    for picture in page.pictures:
+        said += [picture.title, picture.finding, picture.how, picture.marked]
+    for table in (page.foretold, page.states, *page.tops):
+        said += [table.title, *(cell.note for row in table.rows for cell in row)]
+    assert {one for one in said if one} - told == set()
+    assert bool(page.means) == (name == "many")
 
 
 def test_series_have_gaps_where_there_were_no_samples(valid: Callable[[bytes], dict[str, Any]]) -> None:

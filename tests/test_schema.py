@@ -23,7 +23,7 @@ from tests.storing import (
 def test_the_schema_is_as_its_version_says() -> None:
     """Whoever adds a table, a column or a Series raises schema.VERSION, so that an older state is migrated."""
     fingerprint = zlib.crc32("\n".join(schema.missing({})).encode())
-    assert {schema.VERSION: fingerprint} == {4: 100899778}
+    assert {schema.VERSION: fingerprint} == {5: 3766171831}
 
 
 def test_series_names_can_be_columns() -> None:
@@ -50,10 +50,10 @@ def test_an_older_schema_is_named_and_only_migrated_when_asked(
 ) -> None:
     store_samples(state_dir, make_sample(0))
     next_version()
-    reason = f"{state_dir}: older schema 4, run tcptide migrate"
+    reason = f"{state_dir}: older schema 5, run tcptide migrate"
     assert refusal(lambda: latest(state_dir), OlderSchemaError) == reason
     assert refusal(lambda: store_samples(state_dir, make_sample(1)), OlderSchemaError) == reason
-    assert sql(state_dir, "PRAGMA user_version") == [(4,)]
+    assert sql(state_dir, "PRAGMA user_version") == [(5,)]
     assert history.migrate(state_dir, SYSTEM)
     assert not history.migrate(state_dir, SYSTEM)
     store_samples(state_dir, make_sample(1))
@@ -103,5 +103,5 @@ def test_a_migration_that_fails_changes_nothing(
     monkeypatch.setitem(schema._TABLES, "wrong", (("no column (",), ")"))
     with pytest.raises(StateError, match="syntax error"):
         history.migrate(state_dir, SYSTEM)
-    assert sql(state_dir, "PRAGMA user_version") == [(4,)]
+    assert sql(state_dir, "PRAGMA user_version") == [(5,)]
     assert sql(state_dir, "SELECT name FROM sqlite_master WHERE name = 'added'") == []
