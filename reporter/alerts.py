@@ -33,13 +33,20 @@ class Alert:
     until: float
     begun: bool  # it began in the period: an alert was given then
     kind: str = ""  # of the changes that it was told from: threshold, pattern or forecast
-    message: str = ""  # of the change that it began with; '' if that is not of the period
+    message: str = ""  # of the change that it began with; '' if that is not known
 
 
-def alerts(events: Sequence[Event], since: float, until: float) -> list[Alert]:
-    """From the changes of a period, in the order in which they were stored."""
+def alerts(events: Sequence[Event], since: float, until: float, before: Sequence[Event] = ()) -> list[Alert]:
+    """From the changes of a period, in the order in which they were stored.
+
+    before: the last changes before it of what was the case when it began.
+    """
     found: list[Alert] = []
-    standing: dict[tuple[str, str], Alert] = {}
+    standing = {
+        (one.kind, one.name): Alert(level, one.name, since, until, False, one.kind, one.message)
+        for one in before
+        if (level := _level(one.kind, one.new))
+    }
     for event in events:
         key = (event.kind, event.name)
         if key not in standing and (level := _level(event.kind, event.old)):

@@ -2,9 +2,10 @@
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .frames import Stretch
-from .symptoms import CAUSES, KINDS, Symptom
+from .symptoms import CAUSES, Symptom
 
 NEAR_SECONDS = 1800.0  # symptoms that are nearer than this overlap
 AROUND_SECONDS = 2700.0  # a weak one belongs to what begins or ends so near to it
@@ -49,8 +50,9 @@ class Incident:
 def incidents(every: Iterable[Symptom]) -> list[Incident]:
     """One for what came together, oldest first."""
     found: list[list[Symptom]] = []
-    for one in sorted(every, key=lambda one: (KINDS.index(one.kind), one.since)):
-        home = next((group for group in found if _together(group, one)), None)
+    for one in sorted(every, key=lambda one: (one.rank, one.since)):
+        homes = [group for group in found if _together(group, one)]
+        home = max(homes, key=partial(_common_seconds, one)) if one.counted and homes else next(iter(homes), None)
         if home is None:
             found.append([one])
         else:
@@ -59,15 +61,15 @@ def incidents(every: Iterable[Symptom]) -> list[Incident]:
 
 
 def _incident(group: Sequence[Symptom]) -> Incident:
-    head = min(group, key=lambda one: (KINDS.index(one.kind), -one.severity, one.since))
-    rest = sorted((one for one in group if one is not head), key=lambda one: (-one.severity, KINDS.index(one.kind)))
+    head = min(group, key=lambda one: (one.rank, -one.severity, one.since))
+    rest = sorted((one for one in group if one is not head), key=lambda one: (-one.severity, one.rank))
     return Incident((head, *rest))
 
 
 def _together(group: Sequence[Symptom], one: Symptom) -> bool:
     """Whether a symptom belongs to those that lead it: each cause is an incident of its own."""
     kind = group[0].kind
-    if "gap" in (one.kind, kind) or (one.kind in CAUSES and one.kind != kind):
+    if "gap" in (one.kind, kind) or (one.kind in CAUSES and one.kind != kind and not one.counted):
         return False
     if one.kind == kind == "alert" and _service(one) != _service(group[0]):
         return False
@@ -79,6 +81,10 @@ def _together(group: Sequence[Symptom], one: Symptom) -> bool:
         return overlap and alike
     begins, ends = abs(one.since - since) <= AROUND_SECONDS, abs(one.since - until) <= AROUND_SECONDS
     return (overlap and alike) or begins or ends
+
+
+def _common_seconds(one: Symptom, group: Sequence[Symptom]) -> float:
+    return max(min(one.until, other.until) - max(one.since, other.since) for other in group)
 
 
 def _service(one: Symptom) -> str:

@@ -12,7 +12,7 @@ from tcptide.codec import Top
 from tcptide.config import Config, Privacy
 from tcptide.errors import NoDataError, StoreError
 from tcptide.far import own_addresses
-from tcptide.model import Destination, Event, Listener, Looks, Point, Rates, Sample, Source, Verdict
+from tcptide.model import ALARM_PATTERNS, Destination, Event, Listener, Looks, Point, Rates, Sample, Source, Verdict
 from tcptide.outlook import Outlook
 from tcptide.schema import QUARTER_SECONDS
 from tcptide.series import point_of
@@ -59,6 +59,7 @@ class Loaded:
     later_verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     later_events: Sequence[Event] = ()
     looks: Sequence[Looks] = ()  # how the points were taken
+    standing: Sequence[Event] = ()  # from before the period: what was the case when it began
     rows_of: Callable[[Sequence[int]], Sequence[Row]] = lambda ids: ()  # more of `rows`, by the ids of points
 
     @property
@@ -119,6 +120,7 @@ def load(
         listeners = _at_peak(reader, source.name, points, rollups, "worst_listener")
         verdicts = reader.verdicts(source.name, begin, after)
         events = reader.events(source.name, begin, max(after, now) if until is None else after)
+        before = _standing(reader, source.name, begin, points, verdicts)
         late = after + LATER_SECONDS
         later = reader.points(source.name, after, late) if newest is None else []
         later_verdicts = reader.verdicts(source.name, after, late) if later else {}
@@ -162,6 +164,7 @@ def load(
         later_verdicts,
         [shown_event(event, shown, own) for event in later_events],
         looks,
+        [_told(shown_event(event, shown, own)) for event in before],
         partial(_rows_of, directory, shown),
     )
 
@@ -171,6 +174,20 @@ def _rows_of(directory: str, shown: Privacy, ids: Sequence[int]) -> list[Row]:
     with suppress(StoreError), Reader(directory) as reader:
         return [Row(wall, False, shown_top(top, shown)) for _, wall, top in reader.tops_of(ids)]
     return []
+
+
+def _standing(
+    reader: Reader, source: str, begin: float, points: Sequence[Point], verdicts: Mapping[int, Verdict]
+) -> list[Event]:
+    """What went on when the period began, by its last change: only what is known to be watched still.
+
+    A service that no check has recorded since is gone, and so may be a pattern that no verdict tells of.
+    """
+    watched = {one.name for one in reader.standing(source) if one.seen_seconds >= begin}
+    first = verdicts.get(points[0].id or 0) if points else None
+    if first and first.pattern in ALARM_PATTERNS:
+        watched.add("pattern")
+    return [event for event in reader.last_events(source, begin) if event.new and event.name in watched]
 
 
 def _told(event: Event) -> Event:

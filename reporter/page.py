@@ -96,7 +96,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
     before, compared = compare.before(loaded, history, interval_seconds)
     every = patterns.marked(history, loaded.points, loaded.verdicts, loaded.events)
     listed = [one for one in every if one.number]
-    out_of_order = with_alerts(symptoms(history, limits, every), loaded.events, history)
+    out_of_order = with_alerts(symptoms(history, limits, every), loaded.events, history, loaded.standing)
     found = incidents(out_of_order)
     loaded = _with_rows(loaded, {one.peak for one in out_of_order})
     peaks = Peaks(history, loaded.rows, loaded.host, limits)
@@ -105,7 +105,7 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
     live = _findings(loaded, newest, limits) if newest else ()
     after = later(loaded, limits, interval_seconds, made_wall)
     told, marks = attention(found, live, peaks, history, zone, fresh=newest is not None and not stale, later=after)
-    alerted = alerts.alerts(loaded.events, history.since, history.until)
+    alerted = alerts.alerts(loaded.events, history.since, history.until, loaded.standing)
     marking = drawn.Marking(marks, marked(told))
     pictures, resolution = drawn.pictures(history, loaded, before, zone, limits, marking, alerted)
     single = history.since == history.until

@@ -23,11 +23,18 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
     "TCPTIDE": ("gap",),
 }
 
+COUNTED = "TCP_CONNECTIONS "  # how the message begins of a check that counts, and knows of few causes
 
-def with_alerts(every: Sequence[Symptom], events: Sequence[Event], history: History) -> list[Symptom]:
-    """The symptoms and the alerts: one that a symptom explains makes that as severe, and is not told twice."""
+
+def with_alerts(
+    every: Sequence[Symptom], events: Sequence[Event], history: History, before: Sequence[Event] = ()
+) -> list[Symptom]:
+    """The symptoms and the alerts: one that a symptom explains makes that as severe, and is not told twice.
+
+    before: the last changes before the period of what was the case when it began.
+    """
     found = list(every)
-    for alert in _alerts(events, history):
+    for alert in _alerts(events, history, before):
         about = _kinds(alert.event)
         near = [one for one in found if one.kind in about and _overlap(one, alert)]
         if not near:
@@ -38,10 +45,12 @@ def with_alerts(every: Sequence[Symptom], events: Sequence[Event], history: Hist
     return found
 
 
-def _alerts(events: Sequence[Event], history: History) -> Iterator[Symptom]:
+def _alerts(events: Sequence[Event], history: History, before: Sequence[Event]) -> Iterator[Symptom]:
     """From a service's first bad state to the next good one, in the order in which they end."""
-    standing: dict[str, tuple[float, Event]] = {}  # since, and the worst
-    seen: set[str] = set()
+    standing = {  # since, and the worst
+        one.name: (history.since, one) for one in before if one.kind == "threshold" and one.new in ALERTS
+    }
+    seen = {one.name for one in before}
     for event in events:
         if event.kind != "threshold":
             continue
@@ -60,15 +69,19 @@ def _alerts(events: Sequence[Event], history: History) -> Iterator[Symptom]:
 
 
 def _alert(since: float, until: float, event: Event, severity: int, evidence: str) -> Symptom:
-    return Symptom("alert", severity, since, until, until - since, event.wall_seconds, evidence, event)
+    counted = event.message.startswith(COUNTED) and not _by_code(event)
+    return Symptom("alert", severity, since, until, until - since, event.wall_seconds, evidence, event, counted)
 
 
 def _kinds(event: Event | None) -> tuple[str, ...]:
     """The kinds of symptoms that an alert is about."""
     if event is None:
         return ()
-    by_code = tuple(kind for kind, codes in CODES.items() if event.code in codes)
-    return by_code or CHECKS.get(event.message.partition(" ")[0], ())
+    return _by_code(event) or CHECKS.get(event.message.partition(" ")[0], ())
+
+
+def _by_code(event: Event) -> tuple[str, ...]:
+    return tuple(kind for kind, codes in CODES.items() if event.code in codes)
 
 
 def _overlap(one: Symptom, other: Symptom) -> bool:

@@ -85,6 +85,12 @@ class Symptom:
     peak: float  # wall clock seconds of the worst row
     evidence: str
     event: Event | None = None  # that recorded it
+    counted: bool = False  # an alert of how many there were, which says nothing of why
+
+    @property
+    def rank(self) -> int:
+        """The lower, the more it says of the cause."""
+        return len(KINDS) if self.counted else KINDS.index(self.kind)
 
     @property
     def pattern(self) -> bool:

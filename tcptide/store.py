@@ -279,6 +279,14 @@ class Reader(AbstractContextManager["Reader"]):
         )
         return [Event(*row) for row in self._rows(query, source, since_wall, until_wall)]
 
+    def last_events(self, source: str, wall: float) -> list[Event]:
+        """The last change of each service, and of the pattern, before this wall clock, by name."""
+        query = (
+            "SELECT max(id), wall, name, kind, old, new, code, message, finding FROM event"
+            f" WHERE {SOURCE} AND wall < ? AND kind IN ('threshold', 'pattern') GROUP BY kind, name ORDER BY name"
+        )
+        return [Event(*row) for row in self._rows(query, source, wall)]
+
     def standing(self, source: str) -> list[Standing]:
         """What is the case now, for each recorded service, by name."""
         query = f"SELECT name, state, since, seen, code FROM standing WHERE {SOURCE} ORDER BY name"
