@@ -117,6 +117,7 @@ class Host:
             time.sleep(0.1)
         journal = self.run(
             "systemctl start systemd-journald.socket systemd-journald.service && systemctl log-target journal"
+            " && systemd-tmpfiles --create --prefix=/run"  # what packages want to be there at boot
         )
         assert journal.returncode == 0, journal.stderr
 
