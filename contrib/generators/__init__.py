@@ -5,8 +5,6 @@ from checks.spec import CheckSpec, Option
 
 #: A monitoring system reads text.
 NOT_FOR_MONITORING = ("--output",)
-#: Checks that say why, rather than that something fails: by default they notify nobody.
-QUIET = ("tcp_pattern", "tcp_quality", "tcp_time_wait")
 
 
 def for_monitoring(spec: CheckSpec) -> tuple[Option, ...]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from checks.spec import CheckSpec, Option
 
-from . import QUIET, flag, for_monitoring, variable
+from . import flag, for_monitoring, variable
+from .services import SERVICES
 
 PATH, PATH_1_10 = "contrib/icinga/director-basket.json", "contrib/icinga/director-basket-1.10.json"
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "tcptide")
@@ -77,6 +78,7 @@ def _base() -> dict[str, Any]:
 
 
 def _template(spec: CheckSpec) -> dict[str, Any]:
+    quiet = [service.spec for service in SERVICES if not service.pages]
     return {
         "object_name": f"{BASE}-{spec.key}",
         "object_type": "template",
@@ -85,7 +87,7 @@ def _template(spec: CheckSpec) -> dict[str, Any]:
         "fields": [],
         "vars": {},
         "notes": spec.summary,
-        **({"enable_notifications": False} if spec.key in QUIET else {}),
+        **({"enable_notifications": False} if spec in quiet else {}),
     }
 
 

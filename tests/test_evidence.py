@@ -1,0 +1,82 @@
+"""contrib/icinga/tcptide-evidence: what it writes, and when it doesn't. test_icinga.py has Icinga start it."""
+
+import os
+import time
+from subprocess import CompletedProcess
+
+import pytest
+
+from .test_layers import TREE
+from .worlds import run
+
+CHECK = '#!/bin/sh\necho "${0##*/} $*"; exit 2\n'
+
+
+@pytest.fixture
+def plugins(tmp_path: str) -> str:
+    """A plugin directory with one check, which prints its options, and something else."""
+    os.mkdir(f"{tmp_path}/plugins")
+    for name in ("check_tcp_errors", "check_disk"):
+        with open(f"{tmp_path}/plugins/{name}", "w", encoding="utf-8") as file:
+            file.write(CHECK)
+        os.chmod(file.name, 0o755)
+    return f"{tmp_path}/plugins"
+
+
+def evidence(plugins: str, state: str = "CRITICAL", service: str = "tcp_errors") -> CompletedProcess[str]:
+    options = ["--service", service, "--state", state, "--plugins", plugins, "--directory", f"{plugins}/../evidence"]
+    return run([f"{TREE}/contrib/icinga/tcptide-evidence", *options])
+
+
+def written(plugins: str) -> list[str]:
+    folder = f"{plugins}/../evidence"
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def test_each_check_says_all_that_it_sees(plugins: str) -> None:
+    done = evidence(plugins, service="a/b c")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (name,) = written(plugins)
+    assert name[17:] == "a_b_c-CRITICAL.txt"
+    with open(f"{plugins}/../evidence/{name}", encoding="utf-8") as file:
+        assert file.read() == (
+            f"$ {plugins}/check_tcp_errors -vv --max-age 0 --timeout 6\n"
+            "check_tcp_errors -vv --max-age 0 --timeout 6\n"
+            "(exit status 2)\n\n"
+        )
+    assert os.stat(file.name).st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("state", ["OK", "UNKNOWN"])
+def test_nothing_is_written_when_there_is_nothing_to_see(state: str, plugins: str) -> None:
+    assert evidence(plugins, state=state).returncode == 0
+    assert written(plugins) == []
+
+
+def test_one_file_in_five_minutes(plugins: str) -> None:
+    for _ in range(2):
+        assert evidence(plugins).returncode == 0
+    (name,) = written(plugins)
+    old = time.time() - 301
+    os.utime(f"{plugins}/../evidence/{name}", (old, old))
+    os.rename(f"{plugins}/../evidence/{name}", f"{plugins}/../evidence/earlier")
+    assert evidence(plugins).returncode == 0
+    assert len(written(plugins)) == 2
+
+
+def test_it_stops_at_200_files_and_removes_none(plugins: str) -> None:
+    os.mkdir(f"{plugins}/../evidence")
+    for number in range(200):
+        with open(f"{plugins}/../evidence/{number}", "w", encoding="utf-8"):
+            os.utime(f"{plugins}/../evidence/{number}", (0, 0))
+    done = evidence(plugins)
+    assert done.returncode == 1
+    assert done.stderr == f"tcptide-evidence: {plugins}/../evidence has 200 files: remove some\n"
+    assert len(written(plugins)) == 200
+
+
+def test_a_directory_that_can_not_be_made_is_told_in_one_line(plugins: str) -> None:
+    with open(f"{plugins}/../evidence", "w", encoding="utf-8"):
+        pass
+    done = evidence(plugins)
+    assert (done.returncode, done.stderr) == (1, f"tcptide-evidence: {plugins}/../evidence: File exists\n")

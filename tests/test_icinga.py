@@ -1,0 +1,288 @@
+"""contrib/icinga in a real Icinga 2, which runs the checks on real sockets; one start for all cases."""
+
+import json
+import os
+import pwd
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from checks import options
+from contrib.generate import checks
+from tcptide.store import Reader
+
+from .icinga import NODE, Icinga, prepared, read_perfdata, running
+from .worlds import World
+
+pytestmark = pytest.mark.root
+
+KEYS = [spec.key for spec in checks()]
+SYMPTOMS = ["tcp_pattern", "tcp_quality", "tcp_time_wait"]
+LOW, PORTS, SERVICE = 20000, 64, 5432  # of the world's range; the destination's port
+
+CONF = """
+object Host NodeName {
+  check_command = "dummy"
+  vars.os = "Linux"
+  vars.tcptide_roles = [ "web", "proxy", "database" ]
+  vars.tcptide_notify = [ "tcp_time_wait" ]
+  vars.tcptide_event_command = "tcptide_evidence"
+  vars.tcptide_evidence_directory = "FOLDER/state/evidence"
+  vars.tcp_time_wait_warning = "time_wait=1000000:"
+}
+object Endpoint "web1" { }
+object Zone "web1" { endpoints = [ "web1" ], parent = ZoneName }
+object Host "web1" {
+  zone = ZoneName // as in zones.d: a service with an endpoint wants one
+  check_command = "dummy"
+  vars.os = "Linux"
+  vars.agent_endpoint = "web1"
+  vars.tcptide_roles = [ "web" ]
+}
+object Host "stranger" { check_command = "dummy", vars.os = "Linux", vars.tcptide_roles = [ "web" ] }
+
+template Service "case" {
+  host_name = NodeName
+  check_interval = 1h
+  max_check_attempts = 1
+  enable_notifications = false
+}
+object Service "filters" {
+  import "case"
+  check_command = "tcp_connections"
+  vars.tcp_connections_state = [ "ESTABLISHED", "close-wait" ]
+  vars.tcp_connections_remote_port = 5432
+  vars.tcp_connections_remote = [ "10.99.0.1", "192.0.2.0/24" ]
+  vars.tcp_connections_family = 4
+  vars.tcp_connections_user = "root"
+  vars.tcp_connections_warning = [ "10", "close_wait=@1:5" ]
+  vars.tcp_connections_critical = [ "total=1000" ]
+  vars.tcp_connections_verbose = true
+}
+object Service "unit" {
+  import "case"
+  check_command = "tcp_connections"
+  vars.tcp_connections_unit = [ "no-such.service" ]
+  vars.tcp_connections_local_port = [ "80", "443" ]
+  vars.tcp_connections_critical = "listen=1:"
+  vars.tcp_connections_record = "pool"
+}
+object Service "alerts" {
+  import "case"
+  check_command = "tcp_pattern"
+  vars.tcp_pattern_alert_on = [ "slow_leak=critical", "spike,level_shift" ]
+  vars.tcp_pattern_limit = 5000
+  vars.tcp_pattern_max_age = 10
+  vars.tcp_pattern_timeout = 5
+}
+object Service "mistyped" {
+  import "case"
+  check_command = "tcp_time_wait"
+  vars.tcp_time_wait_warning = [ "bucket_usge=80" ]
+}
+/* The same trouble as tcp_time_wait's, but nothing that it depends on. */
+object Service "alone" {
+  import "case"
+  check_command = "tcp_time_wait"
+  max_check_attempts = 3
+  retry_interval = 15s
+  enable_notifications = true
+}
+
+object User "ada" { }
+object NotificationCommand "note" { command = [ "/usr/bin/touch", "FOLDER/out/$service.name$ $notification.type$" ] }
+apply Notification "all" to Service { command = "note", users = [ "ada" ], interval = 0, assign where true }
+"""
+
+COMMON = ["here!" + key for key in KEYS]
+ROLES = ["here!tcp_connections_database", "here!tcp_connections_web"]
+BEHIND = [f"{host}!behind-{cause}" for host in (NODE, "web1") for cause in ("tcp_listen_queue", "tcp_port_exhaustion")]
+CASES = ["here!alerts", "here!alone", "here!filters", "here!mistyped", "here!unit"]
+
+
+@pytest.fixture(scope="module")
+def icinga(script: Callable[[str], str]) -> Iterator[Icinga]:
+    """It has checked everything until each state is a hard one; all ports to one destination are taken."""
+    if shutil.which("icinga2", path="/usr/sbin") is None:
+        pytest.skip("needs Icinga 2: apt install icinga2-bin")
+    with World(ip_local_port_range=f"{LOW} {LOW + PORTS - 1}") as world, prepared(script, CONF) as icinga:
+        world.add_address("10.99.0.1")
+        listener = world.listen("10.99.0.1", SERVICE)
+        for _ in range(PORTS * 15 // 16):
+            world.pair(listener)
+        with running(icinga):
+            for _ in range(3):
+                icinga.check_now(*COMMON, *ROLES, *CASES)
+            yield icinga
+
+
+def answer(icinga: Icinga, name: str) -> tuple[int, str, list[str]]:
+    """State, line 1 without perfdata, and arguments of the last check."""
+    service = icinga.service(f"here!{name}")
+    result = service["last_check_result"]
+    assert re.fullmatch(rf"{icinga.folder}/plugins/check_\w+", result["command"][0])
+    line, *_ = result["output"].splitlines()  # Icinga leaves the space before the perfdata
+    return int(service["state"]), line.rstrip(), result["command"][1:]
+
+
+def test_services_are_those_of_the_host_itself_and_of_hosts_with_an_agent(icinga: Icinga) -> None:
+    services = icinga.objects("services")
+    assert sorted(services) == sorted(
+        [*COMMON, *ROLES, *CASES, *BEHIND, *("web1!" + name for name in (*KEYS, "tcp_connections_web"))]
+    )
+    assert {services[f"here!{key}"]["command_endpoint"] for key in KEYS} == {""}
+    assert {services[f"web1!{key}"]["command_endpoint"] for key in KEYS} == {"web1"}
+
+
+@pytest.mark.parametrize("spec", checks(), ids=lambda spec: spec.key)
+def test_command_is_run_with_its_defaults_by(icinga: Icinga, spec: Any) -> None:
+    state, output, arguments = answer(icinga, spec.key)
+    assert arguments == {
+        "tcp_port_exhaustion": ["--critical", "80", "--record", spec.key, "--warning", "50"],  # of the role
+        "tcp_time_wait": ["--record", spec.key, "--warning", "time_wait=1000000:"],
+    }.get(spec.key, ["--record", spec.key])
+    expected = {"tcp_port_exhaustion": "CRITICAL", "tcp_time_wait": "WARNING"}.get(spec.key, "OK")
+    assert output.startswith(f"{spec.service} {expected} - ")
+    assert ["OK", "WARNING", "CRITICAL", "UNKNOWN"][state] == expected
+
+
+@pytest.mark.parametrize("spec", checks(), ids=lambda spec: spec.key)
+def test_perfdata_that_the_api_shows_is_read_with_its_numbers(icinga: Icinga, spec: Any) -> None:
+    items = icinga.service(f"here!{spec.key}")["last_check_result"]["performance_data"]
+    labels = [metric.label for metric in spec.metrics]
+    read = read_perfdata(items)
+    assert [each[0] for each in read] == [label for label in labels if label in {each[0] for each in read}]
+    for item, (label, value, unit, warn, crit, low, high) in zip(items, read, strict=True):
+        found = re.fullmatch(rf"{label}=(-?[\d.]+)(%|s|ms|B|);?([^;]*);?([^;]*);?([^;]*);?([^;]*)", item)
+        assert found, item
+        factor = 0.001 if found[2] == "ms" else 1
+        numbers = [float(text) * factor if re.fullmatch(r"[\d.]+", text) else None for text in found.groups()[2:]]
+        assert [value, warn, crit, low, high] == pytest.approx([float(found[1]) * factor, *numbers]), item
+        assert unit == {"": "", "%": "percent", "s": "seconds", "ms": "seconds", "B": "bytes"}[found[2]]
+
+
+def test_arrays_repeat_the_option_and_filters_narrow_down(icinga: Icinga) -> None:
+    state, output, arguments = answer(icinga, "filters")
+    assert arguments == [
+        *("--critical", "total=1000", "--family", "4", "--record", "filters"),
+        *("--remote", "10.99.0.1", "--remote", "192.0.2.0/24", "--remote-port", "5432"),
+        *("--state", "ESTABLISHED", "--state", "close-wait", "--user", "root", "--verbose"),
+        *("--warning", "10", "--warning", "close_wait=@1:5"),
+    ]
+    assert (state, output) == (1, "TCP_CONNECTIONS WARNING - 60 connections (limit 10), 60 by root")
+
+
+def test_a_unit_without_sockets_lacks_its_listener(icinga: Icinga) -> None:
+    state, output, arguments = answer(icinga, "unit")
+    assert arguments == [
+        *("--critical", "listen=1:", "--local-port", "80", "--local-port", "443", "--record", "pool"),
+        *("--unit", "no-such.service"),
+    ]
+    assert (state, output) == (2, "TCP_CONNECTIONS CRITICAL - 0 LISTEN (allowed 1:)")
+
+
+def test_numbers_and_lists_reach_the_pattern_check(icinga: Icinga) -> None:
+    state, output, arguments = answer(icinga, "alerts")
+    assert arguments == [
+        *("--alert-on", "slow_leak=critical", "--alert-on", "spike,level_shift", "--limit", "5000"),
+        *("--max-age", "10", "--record", "alerts", "--timeout", "5"),
+    ]
+    assert state == 0 and output.startswith("TCP_PATTERN OK - ")
+
+
+def test_a_mistyped_threshold_is_unknown_in_one_line(icinga: Icinga) -> None:
+    state, output, _ = answer(icinga, "mistyped")
+    assert state == 3
+    assert output.startswith("TCP_TIME_WAIT UNKNOWN - usage: -w bucket_usge=80: 'bucket_usge' is no metric of ")
+
+
+def test_services_of_the_roles_see_their_connections(icinga: Icinga) -> None:
+    assert [answer(icinga, name.removeprefix("here!")) for name in ROLES] == [
+        (
+            0,
+            "TCP_CONNECTIONS OK - 60 connections, 60 ESTABLISHED",
+            [
+                *("--critical", "400", "--record", "tcp_connections_database", "--remote-port", "5432"),
+                *("--warning", "200"),
+            ],
+        ),
+        (
+            0,
+            "TCP_CONNECTIONS OK - 0 connections",
+            ["--critical", "8000", "--local-port", "443", "--record", "tcp_connections_web", "--warning", "5000"],
+        ),
+    ]
+
+
+def test_one_incident_notifies_once(icinga: Icinga) -> None:
+    """TIME_WAIT is as bad for `alone`; what is told apart is only that it depends on the ports."""
+    services = icinga.objects("services")
+    told = {name: (services[f"here!{name}"]["state_type"], services[f"here!{name}"]["last_reachable"]) for name in KEYS}
+    assert told == {key: (1, key not in SYMPTOMS) for key in KEYS}
+    icinga.wait(lambda: len(os.listdir(f"{icinga.folder}/out")) >= 2, "two notifications")
+    noted = sorted(os.listdir(f"{icinga.folder}/out"))
+    assert noted == ["alone PROBLEM", "tcp_port_exhaustion PROBLEM"]
+
+
+def test_what_says_why_notifies_only_if_the_host_says_so(icinga: Icinga) -> None:
+    services = icinga.objects("services")
+    quiet = [key for key in KEYS if not services[f"here!{key}"]["enable_notifications"]]
+    assert sorted(quiet) == ["tcp_pattern", "tcp_quality"]
+    quiet = [key for key in KEYS if not services[f"web1!{key}"]["enable_notifications"]]
+    assert sorted(quiet) == ["tcp_pattern", "tcp_quality", "tcp_time_wait"]
+
+
+def test_changes_of_state_are_recorded_under_the_services_names(icinga: Icinga) -> None:
+    with Reader(f"{icinga.folder}/state") as reader:
+        ((source, *_),) = reader.sources()
+        events = reader.events(source, 0, 1e12)
+    changed = {(event.name, event.old, event.new) for event in events if event.kind == "threshold"}
+    assert {("tcp_port_exhaustion", None, 2), ("tcp_time_wait", None, 1)} <= changed
+
+
+def test_event_command_leaves_evidence_of_the_agents_user(icinga: Icinga) -> None:
+    folder = f"{icinga.folder}/state/evidence"
+    (name,) = os.listdir(folder)
+    found = os.stat(f"{folder}/{name}")
+    assert re.fullmatch(r"\d{8}T\d{6}Z-tcp_(port_exhaustion|time_wait)-(WARNING|CRITICAL)\.txt", name)
+    assert (found.st_mode & 0o777, found.st_uid) == (0o640, pwd.getpwnam("nagios").pw_uid)
+    assert os.stat(folder).st_mode & 0o777 == 0o750
+    icinga.wait(lambda: read(f"{folder}/{name}").count("(exit status ") == len(KEYS) - 1, "all checks")
+    assert "\nTCP_PORT_EXHAUSTION CRITICAL - 93% of ports to 10.99.0.1:5432 used" in read(f"{folder}/{name}")
+
+
+def read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def objects(icinga: Icinga) -> Sequence[dict[str, Any]]:
+    """What the daemon made of its configuration."""
+    with open(f"{icinga.folder}/cache/icinga2.debug", "rb") as file:
+        data = file.read()
+    found = []
+    while data:
+        length, _, rest = data.partition(b":")
+        found.append(json.loads(rest[: int(length)]))
+        data = rest[int(length) + 1 :]
+    return found
+
+
+@pytest.mark.parametrize("spec", checks(), ids=lambda spec: spec.key)
+def test_command_takes_the_options_of(icinga: Icinga, spec: Any) -> None:
+    (command,) = (
+        each["properties"] for each in objects(icinga) if (each["type"], each["name"]) == ("CheckCommand", spec.key)
+    )
+    assert command["vars"] == {f"{spec.key}_record": "$service.name$"}
+    assert command["arguments"] == {
+        option.flags[-1]: {
+            "value" if option.metavar else "set_if": f"${spec.key}_{option.flags[-1][2:].replace('-', '_')}$",
+            "description": option.help,
+            **({"repeat_key": True} if option.repeatable else {}),
+        }
+        for option in options.of(spec)
+        if option.flags[-1] != "--output"  # Icinga reads text
+    }
