@@ -5,10 +5,11 @@ What is refused for now is tried again, within a bound; a recipient that took th
 
 import contextlib
 import itertools
+import signal
 import smtplib
 import ssl
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tcptide import secret
@@ -18,12 +19,20 @@ from tcptide.mail import PASSWORD_VARIABLE, Mail
 from tcptide.text import one_line
 
 WAITS_SECONDS = (5.0, 15.0, 30.0, 60.0)  # before each further try; the last one repeats
-LONGEST_SECONDS = 60.0  # for one answer of a server, or for all of a mail's data
+LONGEST_SECONDS = 60.0  # for one answer of a server, or all that sendmail does; a try may take as long in any case
 SHORTEST_SECONDS = 10.0
 BATCH = 100  # recipients of a transaction: every server takes so many (RFC 5321, 4.5.3.1.8)
 
 #: Exit statuses of sendmail (sysexits.h) that say: try again.
 _OSERR, _TEMPFAIL = 71, 75
+
+
+#: What is said where nobody knows whether the mail was taken.
+_UNSURE = "it may have been taken all the same, and what is sent next be a duplicate with the same Message-ID"
+
+
+class _OverdueError(Exception):
+    """A try took longer than a try may."""
 
 
 class RefusedError(TcptideError):
@@ -42,6 +51,7 @@ class Outcome:
     refused: dict[str, str] = field(default_factory=dict)  # for good: recipient -> the server's words
     pending: list[str] = field(default_factory=list)  # not taken; another run may try
     reason: str = ""  # why some are pending
+    unsure: bool = False  # it was handed over, but nobody said whether it was taken
 
     @property
     def failure(self) -> str:
@@ -49,7 +59,7 @@ class Outcome:
         told = [f"{one} is refused: {words}" for one, words in self.refused.items()]
         if self.pending:
             whom = "" if not (self.taken or self.refused) else f" to {', '.join(self.pending)}"
-            told.append(f"not sent{whom}: {self.reason}")
+            told.append(f"not sent{whom}: {self.reason}" + (f"; {_UNSURE}" if self.unsure else ""))
         return one_line("; ".join(told))
 
 
@@ -69,10 +79,12 @@ def deliver(
     deadline = clock.boottime() + mail.retry_seconds if deadline is None else deadline
     outcome = Outcome(pending=list(recipients))
     for tries in itertools.count():
-        timeout = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, deadline - clock.boottime()))
+        left = deadline - clock.boottime()
+        timeout = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, left))
         try:
             if mail.via == "smtp":
-                _smtp(content, mail, password, timeout, outcome)
+                with _bounded(max(LONGEST_SECONDS, left)):
+                    _smtp(content, mail, password, timeout, outcome)
             else:
                 _sendmail(content, mail, environ, timeout, outcome)
             break
@@ -85,6 +97,22 @@ def deliver(
     return outcome
 
 
+@contextlib.contextmanager
+def _bounded(seconds: float) -> Iterator[None]:
+    """Ends what takes longer, with _OverdueError: a timeout of the socket is for each answer that drips in."""
+
+    def ring(*_: object) -> None:
+        raise _OverdueError(seconds)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _sendmail(content: bytes, mail: Mail, environ: Mapping[str, str], timeout: float, outcome: Outcome) -> None:
     """Through a program: it takes the mail for all or for none. Raises RefusedError."""
     command = [mail.sendmail, "-oi", "-f", mail.envelope_sender or "", "--", *outcome.pending]
@@ -95,6 +123,7 @@ def _sendmail(content: bytes, mail: Mail, environ: Mapping[str, str], timeout: f
             command, input=text, capture_output=True, env=without, timeout=timeout, check=False
         )
     except subprocess.TimeoutExpired:
+        outcome.unsure = True
         raise RefusedError(f"{mail.sendmail} took over {timeout:.0f} s", for_now=True) from None
     except OSError as error:
         raise RefusedError(f"{mail.sendmail}: {error.strerror}", for_now=False) from None
@@ -107,7 +136,6 @@ def _sendmail(content: bytes, mail: Mail, environ: Mapping[str, str], timeout: f
 
 def _smtp(content: bytes, mail: Mail, password: str, timeout: float, outcome: Outcome) -> None:
     """Through a server. Raises RefusedError while some recipients are pending."""
-    server = f"{mail.smtp_host}:{mail.port}"
     try:
         with contextlib.closing(_connected(mail, timeout)) as connection:
             if mail.smtp_user:
@@ -116,30 +144,40 @@ def _smtp(content: bytes, mail: Mail, password: str, timeout: float, outcome: Ou
                 _transaction(connection, content, mail, outcome)
             with contextlib.suppress(smtplib.SMTPException, OSError):  # all have it, whatever comes now
                 connection.quit()
-    except RefusedError as refused:
-        raise RefusedError(f"{server}: {refused}", for_now=refused.for_now) from None
-    except smtplib.SMTPResponseException as error:
-        raise RefusedError(
-            f"{server}: {_words(error.smtp_code, error.smtp_error)}", for_now=error.smtp_code < 500
-        ) from None
-    except smtplib.SMTPServerDisconnected as error:
-        raise RefusedError(f"{server}: {error}", for_now=True) from None
-    except smtplib.SMTPException as error:  # it has no STARTTLS, no AUTH
-        raise RefusedError(f"{server}: {error}", for_now=False) from None
-    except UnicodeEncodeError:
-        raise RefusedError(
-            f"{server}: user or password is not ASCII, which this login can't send", for_now=False
-        ) from None
-    except ssl.SSLCertVerificationError as error:
-        raise RefusedError(f"{server}: its certificate is not trusted: {error.verify_message}", for_now=False) from None
-    except ssl.SSLEOFError:
-        raise RefusedError(f"{server}: it hung up", for_now=True) from None
-    except ssl.SSLError as error:
-        raise RefusedError(f"{server}: no TLS: {error.reason or error}", for_now=False) from None
-    except TimeoutError:
-        raise RefusedError(f"{server}: no answer within {timeout:.0f} s", for_now=True) from None
-    except OSError as error:
-        raise RefusedError(f"{server}: {error.strerror or error}", for_now=True) from None
+    except Exception as error:
+        refused = _refused(error, timeout)
+        if refused is None:
+            raise
+        if outcome.pending:
+            raise RefusedError(f"{mail.smtp_host}:{mail.port}: {refused}", for_now=refused.for_now) from None
+
+
+def _refused(error: Exception, timeout: float) -> RefusedError | None:
+    """What an error of a server, or of the way to it, means; None for one that nobody thought of."""
+    match error:
+        case RefusedError():
+            return error
+        case smtplib.SMTPResponseException():
+            return RefusedError(_words(error.smtp_code, error.smtp_error), for_now=error.smtp_code < 500)
+        case smtplib.SMTPServerDisconnected():
+            return RefusedError(str(error), for_now=True)
+        case smtplib.SMTPException():  # it has no STARTTLS, no AUTH
+            return RefusedError(str(error), for_now=False)
+        case UnicodeEncodeError():
+            return RefusedError("user or password is not ASCII, which this login can't send", for_now=False)
+        case ssl.SSLCertVerificationError():
+            return RefusedError(f"its certificate is not trusted: {error.verify_message}", for_now=False)
+        case ssl.SSLEOFError():
+            return RefusedError("it hung up", for_now=True)
+        case ssl.SSLError():
+            return RefusedError(f"no TLS: {error.reason or error}", for_now=False)
+        case TimeoutError():
+            return RefusedError(f"no answer within {timeout:.0f} s", for_now=True)
+        case _OverdueError():
+            return RefusedError(f"its answers took over {error.args[0]:.0f} s", for_now=True)
+        case OSError():
+            return RefusedError(error.strerror or str(error), for_now=True)
+    return None
 
 
 def _connected(mail: Mail, timeout: float) -> smtplib.SMTP:
@@ -186,13 +224,24 @@ def _transaction(connection: smtplib.SMTP, content: bytes, mail: Mail, outcome: 
             later = _words(code, words)
     outcome.pending = [one for one in outcome.pending if one not in outcome.refused]
     if accepted:
-        _demand(connection.data(content))
+        _demand(_handed_over(connection, content, outcome))
         outcome.taken += accepted
         outcome.pending = [one for one in outcome.pending if one not in accepted]
         return
     connection.rset()
     if later:
         raise RefusedError(later, for_now=True)
+
+
+def _handed_over(connection: smtplib.SMTP, content: bytes, outcome: Outcome) -> tuple[int, bytes]:
+    """The server's answer to the mail; where there is none nobody knows."""
+    try:
+        return connection.data(content)
+    except smtplib.SMTPResponseException:
+        raise
+    except (smtplib.SMTPException, OSError, _OverdueError):
+        outcome.unsure = True
+        raise
 
 
 def _demand(answer: tuple[int, bytes]) -> None:

@@ -74,6 +74,17 @@ def test_mail_is_legible(tab: Open, name: str, width: int, theme: str) -> None:
     assert "\n".join(faults) == ""
 
 
+@pytest.mark.parametrize(("theme", "card"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(23, 28, 36)")])
+def test_light_pictures_lie_in_a_white_frame(tab: Open, theme: str, card: str) -> None:
+    """On a dark card too: there the frame is to be seen, and the picture looks meant to be light."""
+    tab("judged").show(WIDTHS[0], theme)
+    style = "[...document.querySelectorAll('.picture')].map(one => [one.parentElement, one.closest('.card')].map("
+    style += "each => getComputedStyle(each).backgroundColor + ' ' + getComputedStyle(each).paddingLeft))"
+    found = tab("judged").page.evaluate(style)
+    assert len(found) > 5
+    assert {tuple(each) for each in found} == {("rgb(255, 255, 255) 6px", f"{card} 0px")}
+
+
 @pytest.mark.parametrize("theme", THEMES)
 def test_mail_is_accessible(tab: Open, theme: str) -> None:
     tab("judged").show(WIDTHS[0], theme)

@@ -56,7 +56,7 @@ HOSTILE = (
 )
 #: The same, as it is shown.
 SHOWN = re.sub("[\x00\r\x1b\u202e\u2067\u2069\udcff]", "\ufffd", HOSTILE)
-LONG = 255 * "W"  # as long as the name of a unit or container can be
+LONG = 300 * "W"  # longer than the name of a unit or container can be
 
 
 def hostile(sample: Sample, name: str = HOSTILE) -> Sample:
