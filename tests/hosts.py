@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
+import pytest
+
 from .worlds import TREE, cgroup2_mount
 
 BOOT_SECONDS = 60.0
@@ -70,6 +72,17 @@ exec env -i container=tcptide-test PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF
 """
 
 NAMESPACES = ("--mount", "--pid", "--cgroup", "--uts", "--ipc")
+
+
+#: Programs, each with Debian's package that has it.
+NEEDED = {"/lib/systemd/systemd": "systemd"}
+
+
+def demand(needed: Mapping[str, str] = NEEDED) -> None:
+    """Skip the test where a program is missing."""
+    missing = [package for path, package in {**NEEDED, **needed}.items() if not os.path.exists(path)]
+    if missing:
+        pytest.skip(f"needs a host's daemons: apt install {' '.join(missing)}")
 
 
 class Host:

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import pytest
-
 from contrib.generators.services import SERVICES, Service
 from tcptide.statefiles import DATABASE
 from tcptide.store import Reader
@@ -25,7 +23,6 @@ PLUGINS = "/usr/lib/nagios/plugins"
 CHECK_NRPE = f"{PLUGINS}/check_nrpe -H 127.0.0.1 -t 20:UNKNOWN"
 HOSTS = {"localhost": "local", "web1": "nrpe"}  # both are this host: checked by Nagios itself, and through NRPE
 NEEDED = {
-    "/lib/systemd/systemd": "systemd",
     "/usr/sbin/nagios4": "nagios4-core",
     "/usr/sbin/nrpe": "nagios-nrpe-server",
     f"{PLUGINS}/check_nrpe": "nagios-nrpe-plugin",
@@ -44,6 +41,11 @@ OWN = (
     ("own_critical", "check_tcp_connections", "--local-port 443 -w 1 -c 2"),
     ("own_unknown", "check_tcp_connections", "--local-port https"),
 )
+
+#: Prints a lot.
+LONG = f"{PLUGINS}/check_tcp_connections --help"
+
+AROUND = f"command[own_long]={LONG}\ncommand[environment]=/usr/bin/env\ncommand[folder]=/bin/pwd\n"
 
 #: Fields of status.dat; a service by its host and description.
 Status = Mapping[tuple[str, str], Mapping[str, str]]
@@ -75,17 +77,10 @@ def command(service: Service) -> str:
     return f"{PLUGINS}/{service.spec.name} {service.arguments}".strip()
 
 
-def demand() -> None:
-    """Skip the test where a daemon is missing."""
-    missing = [package for path, package in NEEDED.items() if not os.path.exists(path)]
-    if missing:
-        pytest.skip(f"needs Nagios Core and NRPE: apt install {' '.join(missing)}")
-
-
 @contextmanager
 def running() -> Iterator[Host]:
     """Both run on it, with the files of contrib; there are connections to :443, and two samples of them."""
-    demand()
+    hosts.demand(NEEDED)
     with World() as world, hosts.installed() as host:
         listener = world.listen("127.0.0.1", 443)
         for _ in range(3):
@@ -94,7 +89,10 @@ def running() -> Iterator[Host]:
         _sampled_twice(host)
         host.run(f"install -m 0644 {TREE}/contrib/nrpe/tcptide.cfg /etc/nagios/nrpe.d/")
         own = "".join(f"command[{name}]={PLUGINS}/{check} {arguments}\n" for name, check, arguments in OWN)
-        host.write("/etc/nagios/nrpe.d/own.cfg", f"{own}command[environment]=/usr/bin/env\ncommand[folder]=/bin/pwd\n")
+        host.write(
+            "/etc/nagios/nrpe.d/own.cfg",
+            f"{own}command[own_long]={LONG}\ncommand[environment]=/usr/bin/env\ncommand[folder]=/bin/pwd\n",
+        )
         for name in ("commands", "services"):
             host.run(f"install -m 0644 {TREE}/contrib/nagios/{name}.cfg /etc/nagios4/conf.d/")
         host.write("/etc/nagios4/conf.d/hosts.cfg", _members())

@@ -33,8 +33,12 @@ class Step(NamedTuple):
 def steps(name: str) -> list[Step]:
     """All that a page of the tree tells to do, in order."""
     with open(f"{TREE}/{name}", encoding="utf-8") as file:
-        lines = file.read().split("\n")
-    return list(_steps(lines))
+        return parsed(file.read())
+
+
+def parsed(text: str) -> list[Step]:
+    """The same of a page's text."""
+    return list(_steps(text.split("\n")))
 
 
 def _steps(lines: Sequence[str]) -> Iterator[Step]:
@@ -62,6 +66,8 @@ def _block(section: str, above: str, lines: list[str]) -> Iterator[Step]:
     if lines[0].startswith("$ "):  # as an ordinary user: not told to root
         return
     if not lines[0].startswith("# "):
+        if any(line.startswith("# ") and not before for before, line in itertools.pairwise(lines)):
+            raise ValueError(f"{section}: a file and commands in one block: put a word between them")
         if found := _PATH.search(above):
             yield Step(section, "", found["path"], tuple(lines))
         return

@@ -9,7 +9,7 @@ from contrib.generators.services import SERVICES
 
 from . import nagioscore
 from .hosts import Host
-from .nagioscore import CHECK_NRPE, OWN, PLUGINS, command, directly
+from .nagioscore import CHECK_NRPE, LONG, OWN, PLUGINS, command, directly
 
 pytestmark = pytest.mark.root
 
@@ -39,6 +39,13 @@ def test_first_line_fits_into_the_packet_of_an_old_nrpe(name: str, line: str, ho
         assert old.partition("\n")[0] == first
     assert len(first.encode()) < 1000
     assert old.startswith(first.partition(" - ")[0])
+
+
+def test_long_output_is_whole(host: Host) -> None:
+    """Beyond the packet of the old protocol."""
+    done = host.run(f"{CHECK_NRPE} -c own_long")
+    assert len(done.stdout) > 2048
+    assert done.stdout == directly(host, LONG).stdout
 
 
 def test_nrpe_takes_no_connection_without_tls(host: Host) -> None:

@@ -2,14 +2,11 @@
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import pytest
 
 from tcptide.model import Sample
 from tcptide.statefiles import DATABASE, StateError
@@ -27,8 +24,7 @@ APP_PORT = 8080
 @contextmanager
 def running() -> Iterator[Host]:
     """A host with the units and a listener on APP_PORT, to which nobody and app.service of backup are connected."""
-    if not os.path.exists("/lib/systemd/systemd"):
-        pytest.skip("needs systemd: apt install systemd")
+    hosts.demand()
     with World() as world, hosts.installed() as host:
         listener = world.listen("127.0.0.1", APP_PORT)
         with as_user("nobody"):
