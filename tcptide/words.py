@@ -313,8 +313,8 @@ WORDS: Mapping[str, Words] = {
         "no sample was stored for {age_seconds}",
         ("{samples} samples in the last {window_seconds}", "{gap_percent} of the time without any"),
         (
-            "tcptide doctor (reads only) says what keeps samples from being taken or stored: the cron job, the state "
-            "directory, its owner",
+            "tcptide doctor (reads only) says what keeps samples from being taken or stored: the timer or cron job, "
+            "the state directory, its owner",
         ),
     ),
     "report_unsent": Words(
@@ -322,20 +322,23 @@ WORDS: Mapping[str, Words] = {
         ("{why}",),
         (
             "mend that, then tcptide-report --send {message}, as the state's owner (side effect: it goes to whoever "
-            "has not got it yet), or leave it to the next run of cron",
+            "has not got it yet), or leave it to the next run",
         ),
     ),
     "report_failed": Words(
         "the report of {subject} was not made, so it was not mailed",
         ("{why}",),
         (
-            "mend that; tcptide doctor (reads only) says whether it is; the next run of cron makes and mails it, as "
+            "mend that; tcptide doctor (reads only) says whether it is; the next run makes and mails it, as "
             "long as that is the newest period",
         ),
     ),
     "report_overdue": Words(
         "reports are no longer made or mailed",
         ("the last was written {report_age_seconds} ago", "mail last went out {mail_age_seconds} ago"),
-        ("grep tcptide-report /etc/cron.d/* (reads only) shows when it is due; journalctl -t tcptide has its words",),
+        (
+            "systemctl list-timers 'tcptide*' or grep tcptide-report /etc/cron.d/* (reads only) shows when it is due; "
+            "journalctl -t tcptide has its words",
+        ),
     ),
 }

@@ -99,8 +99,8 @@ def test_perfdata_and_long_output() -> None:
         "sources: host",
         "damaged: tcptide.db.damaged-20260101T000000Z",
         "no sample was stored for 15 min: 46 samples in the last 60 min; 25% of the time without any",
-        "-> tcptide doctor (reads only) says what keeps samples from being taken or stored: the cron job, the state"
-        " directory, its owner",
+        "-> tcptide doctor (reads only) says what keeps samples from being taken or stored: the timer or cron job, the"
+        " state directory, its owner",
     ]
 
 
@@ -270,7 +270,7 @@ def test_what_to_do_about_a_mail_that_was_refused() -> None:
         "report 2026-W47: written 60 min ago, not mailed",
         "the report of 2026-W47 was not mailed: ops@example.org: 451 4.7.1 greylisted, try again ? later?[2J",
         "-> mend that, then tcptide-report --send /reports/2026-W47.eml, as the state's owner (side effect: it goes to"
-        " whoever has not got it yet), or leave it to the next run of cron",
+        " whoever has not got it yet), or leave it to the next run",
     ]
 
 
@@ -279,7 +279,7 @@ def test_what_to_do_about_a_report_that_could_not_be_made() -> None:
         "sources: host",
         "report 2026-W46: written 3 days ago, mailed 3 days ago",
         "the report of 2026-W47 was not made, so it was not mailed: --output: there is no directory /missing",
-        "-> mend that; tcptide doctor (reads only) says whether it is; the next run of cron makes and mails it, "
+        "-> mend that; tcptide doctor (reads only) says whether it is; the next run makes and mails it, "
         "as long as that is the newest period",
     ]
 
@@ -290,5 +290,6 @@ def test_what_to_do_about_reports_that_stopped() -> None:
         "sources: host",
         "report 2026-W46: written 9 days ago, mailed 9 days ago",
         "reports are no longer made or mailed: the last was written 9 days ago; mail last went out 9 days ago",
-        "-> grep tcptide-report /etc/cron.d/* (reads only) shows when it is due; journalctl -t tcptide has its words",
+        "-> systemctl list-timers 'tcptide*' or grep tcptide-report /etc/cron.d/* (reads only) shows when it is due; "
+        "journalctl -t tcptide has its words",
     ]
