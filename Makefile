@@ -4,7 +4,7 @@
 # make uninstall  takes that away; the state and the configuration stay
 # make bench   measure the checks against their peers on 100,000 sockets, as root
 # make contrib  write what is made of the executables' options: commands, man pages, tables of the pages
-# make dist     the wheel and the sdist; make pyz: the checks as one file; both into dist
+# make dist     the wheel and the sdist; make pyz: the checks as one file; make deb: a Debian package; all into dist
 # make docs-pictures  draw the pictures of the documentation anew, from a simulated host
 # All make .venv first, and mend it when it is not what it should be (.ci/venv); PYTHON=... names an interpreter.
 
@@ -48,7 +48,10 @@ pyz:
 	@PYTHON='$(PYTHON)' .ci/venv test
 	$(BIN)/python contrib/pyz/build.py dist/tcptide-checks.pyz
 
+deb: # on Debian 12 or newer; it names what it needs
+	@contrib/debian/build.sh
+
 clean:
 	rm -rf .venv .state build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: run test install uninstall bench contrib docs-pictures dist pyz clean
+.PHONY: run test install uninstall bench contrib docs-pictures dist pyz deb clean
