@@ -9,8 +9,9 @@ import pytest
 
 from . import units
 from .hosts import Host
+from .test_cron import cron_lines
 from .units import CONFINED, STATE, UNITS, confined, exposed, install, journal, named, newest, started
-from .worlds import eventually
+from .worlds import TREE, eventually
 
 pytestmark = pytest.mark.root
 
@@ -24,8 +25,26 @@ def host() -> Iterator[Host]:
         yield host
 
 
+def test_units_do_what_cron_would() -> None:
+    """The report's timer spreads by itself."""
+    started = [command.split(" 2>&1")[0].split(maxsplit=6)[6] for command in cron_lines()]
+    units = []
+    for name in ("sample", "report"):
+        with open(f"{TREE}/contrib/systemd/tcptide-{name}.service", encoding="ascii") as file:
+            units += [line.removeprefix("ExecStart=").strip() for line in file if line.startswith("ExecStart=")]
+    assert units == [command.replace(" --spread 3600", "") for command in started]
+
+
 def test_units_are_without_fault(host: Host) -> None:
     done = host.run(f"cd /etc/systemd/system && systemd-analyze verify {' '.join(UNITS)}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_units_with_their_drop_ins_are_without_fault(host: Host) -> None:
+    drop_ins = ("tcptide-report.service.d/smtp.conf", "tcptide-sample.service.d/process-names.conf")
+    install(host, *drop_ins)
+    done = host.run("cd /etc/systemd/system && systemd-analyze verify *.service")
+    host.run("rm -r /etc/systemd/system/tcptide-*.d; systemctl daemon-reload")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

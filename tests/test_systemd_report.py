@@ -99,6 +99,19 @@ def test_report_is_mailed_by_sendmail_once(host: Host, fortnight: str) -> None:
     assert {name.rpartition(".")[2] for name in os.listdir(host.path(f"{STATE}/reports"))} == {"eml", "html"}
 
 
+def test_report_leaves_to_sendmail_what_that_needs(host: Host) -> None:
+    """It gets its privileges by set-user-ID or set-group-ID, and writes where it likes; but not where programs are."""
+    found = confined(host, "tcptide-report.service")
+    assert {**found, "capabilities": None} == {
+        **dict.fromkeys(CONFINED, "done"),
+        "etc": "EROFS",
+        "plugins": "EROFS",
+        "packets": "EPERM",
+        "no new privileges": "0",
+        "capabilities": None,
+    }
+
+
 @pytest.fixture
 def for_a_server(host: Host) -> Iterator[None]:
     install(host, "tcptide-report.service.d/smtp.conf")

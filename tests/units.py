@@ -134,7 +134,7 @@ PROBE = """
 def confined(host: Host, unit: str) -> dict[str, object]:
     """What a service can do, by a probe that is run in place of its program."""
     host.write("/usr/local/bin/probe", f"#!/usr/bin/python3 -I\n{textwrap.dedent(PROBE)}", 0o755)
-    override = "[Service]\nExecStart=\nExecStart=/usr/local/bin/probe\nStandardOutput=file:/run/probe\n"
+    override = "[Service]\nExecStart=\nExecStart=/usr/local/bin/probe\nStandardOutput=truncate:/run/probe\n"
     path = f"/run/systemd/system/{unit}.d/zz-probe.conf"
     host.write(path, override)
     host.run("systemctl daemon-reload")
