@@ -80,12 +80,8 @@ def picture(every: Sequence[Alert], charts: Charts) -> Picture | None:
     for level, middle in zip(shown, rows, strict=True):
         role, thick = LEVELS[level]
         own = [one for one in every if one.level == level]
-        for one in own:
-            begin, end = chart.wide_enough(one.since, one.until)
-            canvas.box(
-                *(chart.x(begin), chart.height(middle - thick / 2), chart.x(end), chart.height(middle + thick / 2)),
-                role,
-            )
+        times = [chart.wide_enough(one.since, one.until) for one in own]
+        chart.spans(times, chart.height(middle - thick / 2), chart.height(middle + thick / 2), role)
         canvas.fill(discs([(chart.x(one.since), chart.height(middle)) for one in own if one.begun], 3), "text")
     told = ", ".join(f"{sum(one.level == level for one in every)} {level}" for level in shown)
     return Picture(

@@ -164,8 +164,7 @@ class TimeChart(Axes):
         self.range = (min(history.since, blocks.edges[0]), max(history.until, blocks.edges[-1], frame.until))
         self.pixels_per_second = (self.right - self.left) / (self.range[1] - self.range[0])
         self._edges = self.left + (blocks.edges - self.range[0]) * self.pixels_per_second
-        for since, until in bands:
-            self.band(*self.wide_enough(since, until), "band")
+        self.spans([self.wide_enough(since, until) for since, until in bands], self.bottom, self.top, "band")
         self._gaps(history)
         self.grid()
         canvas.line((self.left, self.bottom), (self.right, self.bottom), "muted")
@@ -185,8 +184,8 @@ class TimeChart(Axes):
         return float(self.left + (wall - self.range[0]) * self.pixels_per_second)
 
     def _gaps(self, history: History) -> None:
+        self.spans([(gap.since, gap.until) for gap in history.gaps], self.bottom, self.top, "gap")
         for gap in history.gaps:
-            self.band(gap.since, gap.until, "gap")
             if gap.seconds * self.pixels_per_second > 90:
                 self.note((gap.since + gap.until) / 2, 0.5, "no samples")
 
@@ -195,9 +194,9 @@ class TimeChart(Axes):
             self.moment(restart.wall_seconds, (2, 3))
             self.note(restart.wall_seconds, 0.94, RESTARTS.get(restart.kind, "restart"))
 
-    def band(self, since: float, until: float, role: str) -> None:
-        """A stretch of time, from bottom to top."""
-        self.canvas.box(self.x(since), self.bottom, self.x(until), self.top, role)
+    def spans(self, every: Sequence[tuple[float, float]], low: float, high: float, role: str) -> None:
+        """Stretches of time as surfaces, from one height of the canvas to another."""
+        self.canvas.boxes([(self.x(since), low, self.x(until), high) for since, until in every], role)
 
     def wide_enough(self, since: float, until: float) -> tuple[float, float]:
         """The stretch, or one around it of two pixels; within the axes."""

@@ -95,6 +95,7 @@ def main() -> int:
         if said is None:
             raise
         return _failed(*said)
+    gc.freeze()  # nor need the end look for it
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from types import MappingProxyType
 
@@ -10,10 +11,10 @@ import pandas as pd
 
 from tcptide.model import Point, Verdict
 from tcptide.schema import QUARTER_SECONDS
-from tcptide.series import COUNTERS, NAMES
 from tcptide.trends import GAP_INTERVALS, MAX_SECONDS
 
 from . import quarters
+from .columns import COUNTERS, NAMES
 from .quarters import Quarters
 
 MOST_BLOCKS = 600  # a picture's width has room for about so many
@@ -162,8 +163,8 @@ def history(
 
 def _table(rows: Sequence[Mapping[str, float | None]]) -> pd.DataFrame:
     in_order = itemgetter(*NAMES)
-    table = np.array([in_order(row) for row in rows], dtype=float).reshape(len(rows), len(NAMES))
-    return pd.DataFrame(table, columns=list(NAMES))  # None has become NaN
+    table = np.fromiter(chain.from_iterable(map(in_order, rows)), dtype=float)  # None has become NaN
+    return pd.DataFrame(table.reshape(len(rows), len(NAMES)), columns=list(NAMES))
 
 
 def _restarts(points: Sequence[Point], counters: pd.DataFrame) -> Iterator[Restart]:

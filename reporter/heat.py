@@ -5,10 +5,9 @@ from datetime import tzinfo
 
 import numpy as np
 import pandas as pd
-from matplotlib.path import Path
 
 from . import words
-from .canvas import NARROW, RIGHT, Canvas, discs, rectangle, together
+from .canvas import NARROW, RIGHT, Canvas, discs
 from .frames import History
 from .palette import heat
 from .picture import Picture
@@ -63,20 +62,18 @@ def picture(history: History, zone: tzinfo, simulated: bool) -> Picture | None:
     _scale(canvas, found, simulated)
     width = (canvas.size.width - RIGHT - LEFT) / HOURS
     beyond: list[tuple[float, float]] = []
-    cells: dict[str, list[Path]] = {}
+    cells: dict[str, list[tuple[float, float, float, float]]] = {}
     for day, name in enumerate(DAYS):
         bottom = BOTTOM + (6 - day) * 22
         canvas.words(LEFT - 6, bottom + 11, name[:3], across="right", up="middle")
         for hour, mean in enumerate(found.mean[day]):
             left = LEFT + hour * width
             colour = "gap" if np.isnan(mean) else heat(0.08 + 0.92 * min(1.0, mean / found.most))
-            cells.setdefault(colour, []).append(
-                rectangle(left, bottom + GAP / 2, left + width - GAP, bottom + 22 - GAP / 2)
-            )
+            cells.setdefault(colour, []).append((left, bottom + GAP / 2, left + width - GAP, bottom + 22 - GAP / 2))
             if mean > 1.05 * found.most:
                 beyond.append((left + (width - GAP) / 2, bottom + 11))
     for colour, boxes in cells.items():
-        canvas.fill(together(boxes), colour)
+        canvas.boxes(boxes, colour)
     canvas.fill(discs(beyond, 2.5), "surface")
     for hour in range(0, HOURS + 1, 3):
         canvas.words(LEFT + hour * width, BOTTOM - 7, f"{hour:02}", across="center", up="top")

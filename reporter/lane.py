@@ -33,9 +33,7 @@ def numbers(chart: TimeChart, every: Sequence[Mark]) -> None:
 
     All look the same: what tells them apart are numbers, which need no colour.
     """
-    for one in every:
-        since, until = (chart.x(wall) for wall in chart.wide_enough(one.since, one.until))
-        chart.canvas.box(since, chart.top, until, chart.top + BAR, "text")
+    chart.spans([chart.wide_enough(one.since, one.until) for one in every], chart.top, chart.top + BAR, "text")
     for middle, text in labels(every, chart.pixels_per_second):
         half = width(text, SMALL) / 2
         x = min(max(chart.x(middle), chart.left + half), chart.right - half)

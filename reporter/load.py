@@ -21,6 +21,7 @@ from tcptide.store import Reader, StateError
 from . import quarters, words
 from .ahead import Ahead, ahead
 from .attempt import source_of
+from .columns import NAMES
 from .held import Row, chosen
 from .masking import shown_destination, shown_event, shown_top
 from .period import Earlier, Period, earlier
@@ -104,7 +105,7 @@ def load(
         end = newest_wall if until is None else min(until, max(now, newest_wall))
         begin = end - DEFAULT_SECONDS if since is None else since
         after = end if calendar else math.nextafter(end, math.inf)
-        points = reader.points(source.name, begin, after)
+        points = reader.points(source.name, begin, after, NAMES)
         if last[-1].id is None and begin <= newest_wall < after:
             points.append(last[-1])
         older = reader.before(source.name, begin)
@@ -122,7 +123,7 @@ def load(
         events = reader.events(source.name, begin, max(after, now) if until is None else after)
         before = _standing(reader, source.name, begin, points, verdicts)
         late = after + LATER_SECONDS
-        later = reader.points(source.name, after, late) if newest is None else []
+        later = reader.points(source.name, after, late, NAMES) if newest is None else []
         later_verdicts = reader.verdicts(source.name, after, late) if later else {}
         later_events = reader.events(source.name, after, late) if later else []
         looks = reader.looks(source.name, begin, after)

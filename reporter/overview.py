@@ -215,17 +215,15 @@ def _pattern(canvas: Canvas, box: Box, document: Mapping[str, Any], of: Saved, c
         box=part,
     )
     for name, height in zip(names[::-1], rows, strict=True):
+        times = []
         for one in stretches:
             try:
                 since, until = float(one["since"]["epoch"]), float(one["until"]["epoch"])
             except (KeyError, TypeError, ValueError):
                 continue
             if one.get("pattern") == name:
-                begin, end = chart.wide_enough(since, until)
-                canvas.box(
-                    *(chart.x(begin), chart.height(height - 0.3), chart.x(end), chart.height(height + 0.3)),
-                    PATTERNS.get(name, "other"),
-                )
+                times.append(chart.wide_enough(since, until))
+        chart.spans(times, chart.height(height - 0.3), chart.height(height + 0.3), PATTERNS.get(name, "other"))
 
 
 def _ports(canvas: Canvas, box: Box, document: Mapping[str, Any], of: Saved, course: _Course | None) -> None:

@@ -12,10 +12,10 @@ from tcptide import __version__, findings, trends
 from tcptide.codec import Top
 from tcptide.history_findings import of_outlook
 from tcptide.model import Finding, Sample, Verdict
-from tcptide.series import COUNTERS
 
 from . import ahead, alerts, compare, drawn, events, figures, forecasts, frames, patterns, rendering, tables, words
 from .attention import Attention, Summary, attention, marked, summary
+from .columns import COUNTERS
 from .frames import History
 from .incidents import incidents
 from .later import later
@@ -147,8 +147,8 @@ def build(loaded: Loaded, interval_seconds: float, zone: tzinfo, made_wall: floa
 
 def _with_rows(loaded: Loaded, peaks: set[float]) -> Loaded:
     """With the top lists of the moments at which something was worst."""
-    known = {row.wall_seconds for row in loaded.rows}
-    ids = [one.id for one in loaded.points if one.id is not None and one.wall_seconds in peaks - known]
+    wanted = peaks - {row.wall_seconds for row in loaded.rows}
+    ids = [one.id for one in loaded.points if one.id is not None and one.wall_seconds in wanted]
     rows = [*loaded.rows, *(loaded.rows_of(ids) if ids else ())]
     return replace(loaded, rows=sorted(rows, key=lambda row: row.wall_seconds))
 

@@ -1,11 +1,13 @@
 """What was going on in the period, by the verdicts that were stored with each sample."""
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from itertools import count, zip_longest
 from math import inf
+from operator import itemgetter
 
 from tcptide import saying
 from tcptide.model import ALARM_PATTERNS, Event, Point, Verdict
@@ -121,9 +123,9 @@ def _age(event: Event) -> float:
 def _began(one: Marked, event: Event | None, rows: Sequence[tuple[float, str, float]]) -> float:
     """As the verdict says that was recorded: later ones of the same pattern may begin it elsewhere."""
     told = event.wall_seconds if event else one.since
-    said = [
-        since for wall, pattern, since in rows if one.since <= wall <= max(told, one.since) and pattern == one.pattern
-    ]
+    begin = bisect_left(rows, one.since, key=itemgetter(0))
+    end = bisect_right(rows, max(told, one.since), key=itemgetter(0))
+    said = [since for _, pattern, since in rows[begin:end] if pattern == one.pattern]
     return min(one.since, said[-1]) if said else one.since
 
 

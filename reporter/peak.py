@@ -9,9 +9,9 @@ from tcptide.codec import Top
 from tcptide.history_findings import of_leak
 from tcptide.model import STATES, Finding, Leak, Origin, Ports, Rates, Sample
 from tcptide.model import Limits as HostLimits
-from tcptide.series import COUNTERS
 from tcptide.words import WORDS
 
+from .columns import COUNTERS
 from .frames import History
 from .held import Row
 from .limits import Limits

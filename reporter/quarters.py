@@ -3,20 +3,22 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from tcptide.model import Rollup
 from tcptide.schema import QUARTER_SECONDS
-from tcptide.series import NAMES
 from tcptide.store import Reader
+
+from .columns import NAMES
 
 _CHUNK_ROWS = 2000  # as Python's objects they take ten times the room
 
 
 @dataclass(frozen=True, eq=False)
 class Quarters:
-    """Mean and maximum of each Series, oldest first; NaN is not seen, counters are per-second rates."""
+    """Mean and maximum of each Series that is shown, oldest first; NaN is not seen, counters are per-second rates."""
 
     begins: np.ndarray  # wall clock seconds
     covered_seconds: np.ndarray
@@ -41,7 +43,7 @@ def _made(table: np.ndarray) -> Quarters:
 def _table(rows: Sequence[Sequence[float | str | None]]) -> np.ndarray:
     shape = len(rows), 2 + 2 * len(NAMES)
     try:
-        return np.array(rows, dtype=float).reshape(shape)  # None has become NaN
+        return np.fromiter(chain.from_iterable(rows), dtype=float).reshape(shape)  # None has become NaN
     except ValueError:  # SQLite takes text for a number: then it is lost
         numbers = [[each if isinstance(each, int | float) else None for each in row] for row in rows]
         return np.array(numbers, dtype=float).reshape(shape)
@@ -64,7 +66,7 @@ def of(pairs: Iterable[tuple[Rollup, Rollup]]) -> Quarters:
 
 def read(reader: Reader, source: str, since: float, until: float) -> Quarters:
     """Those that begin in the time. Raises StateError."""
-    chunks = [_table(rows) for rows in reader.means_and_maxima(source, since, until, _CHUNK_ROWS)]
+    chunks = [_table(rows) for rows in reader.means_and_maxima(source, since, until, _CHUNK_ROWS, NAMES)]
     return _made(np.concatenate(chunks)) if chunks else NONE
 
 

@@ -35,22 +35,27 @@ __all__ = [
 #: No wait inside SQLite may outlast this: signals, and so the alarm of -t, are not handled meanwhile.
 _BUSY_SECONDS = 1.0
 
-POINT = f"id, wall, boottime, boot_id, netns_cookie, {', '.join(NAMES)}"
+
+def _point(names: Sequence[str]) -> str:
+    return f"id, wall, boottime, boot_id, netns_cookie, {', '.join(names)}"
+
+
+POINT = _point(NAMES)
 #: The name of the row of `detector` that holds what the history says.
 DETECTOR = "lookout"
 SOURCE = "source_id = (SELECT id FROM source WHERE name = ?)"
 _NUMBERS = {int, float, type(None)}
 
 
-def as_points(rows: Iterable[Any]) -> list[Point]:
-    """The Points of rows of POINT's columns.
+def as_points(rows: Iterable[Any], names: Sequence[str] = NAMES) -> list[Point]:
+    """The Points of rows of POINT's columns, or of those with other Series.
 
     SQLite takes text for a number: a row with some is a gap, as if it were lost.
     """
     found = []
     for id, wall, boottime, boot_id, netns_cookie, *values in rows:
-        if set(map(type, (wall, boottime))) <= {int, float} and set(map(type, values)) <= _NUMBERS:
-            found.append(Point(id, wall, boottime, boot_id, netns_cookie, dict(zip(NAMES, values, strict=True))))
+        if {type(wall), type(boottime)} <= {int, float} and set(map(type, values)) <= _NUMBERS:
+            found.append(Point(id, wall, boottime, boot_id, netns_cookie, dict(zip(names, values, strict=True))))
     return found
 
 
@@ -160,10 +165,13 @@ class Reader(AbstractContextManager["Reader"]):
         except StoreError:
             return None
 
-    def points(self, source: str, since_wall: float, until_wall: float) -> list[Point]:
-        """The history rows with since_wall <= wall clock < until_wall, in the order they were stored."""
-        query = f"SELECT {POINT} FROM sample WHERE {SOURCE} AND wall >= ? AND wall < ? ORDER BY id"
-        return as_points(self._rows(query, source, since_wall, until_wall))
+    def points(self, source: str, since_wall: float, until_wall: float, names: Sequence[str] = NAMES) -> list[Point]:
+        """The history rows with since_wall <= wall clock < until_wall, in the order they were stored.
+
+        names: the Series that the values are to have.
+        """
+        query = f"SELECT {_point(names)} FROM sample WHERE {SOURCE} AND wall >= ? AND wall < ? ORDER BY id"
+        return as_points(self._rows(query, source, since_wall, until_wall), names)
 
     def before(self, source: str, wall: float) -> Point | None:
         """The history row that is next before this wall clock; what a time's first row is compared with."""
@@ -253,13 +261,13 @@ class Reader(AbstractContextManager["Reader"]):
         ]
 
     def means_and_maxima(
-        self, source: str, since_wall: float, until_wall: float, rows: int
+        self, source: str, since_wall: float, until_wall: float, rows: int, names: Sequence[str] = NAMES
     ) -> Iterator[list[tuple[float | None, ...]]]:
         """(quarter, covered seconds, means, maxima) of the quarters that begin in the time, so many rows at once.
 
-        Means and maxima are in the order of NAMES; for long times, whose rollups would be many objects.
+        Means and maxima are in the order of the names; for long times, whose rollups would be many objects.
         """
-        numbers = (f"{table}.{name}" for table in "mx" for name in NAMES)
+        numbers = (f"{table}.{name}" for table in "mx" for name in names)
         query = (
             f"SELECT m.quarter, m.covered_seconds, {', '.join(numbers)} FROM rollup m JOIN rollup x"
             f" ON x.source_id = m.source_id AND x.statistic = 'max' AND x.quarter = m.quarter WHERE m.{SOURCE}"

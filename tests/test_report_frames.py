@@ -64,7 +64,7 @@ def test_clock_that_steps_back_leaves_ascending_times_and_true_rates() -> None:
 
 def test_what_was_never_counted_is_none_and_what_did_not_happen_is_zero() -> None:
     history = of(minute(0), minute(1))
-    assert history.increase["in_errs"] is None
+    assert history.increase["memory_pressures"] is None
     assert history.increase["listen_overflows"] == 0
     assert of(minute(0)).increase["listen_overflows"] is None
 
