@@ -134,8 +134,9 @@ def _ask(context: Context, max_age_seconds: float) -> Answer:
         made = reader.reports(context.source)
     points = inside if before is None else [before, *inside]
     if not points:
-        known = ", ".join(source.name for source in sources) or "nothing"
-        raise NoDataError(f"{context.directory}: no samples of {context.source}, only of {known}")
+        known = ", ".join(source.name for source in sources)
+        only = f"of {context.source}, only of {known}" if known else "yet"
+        raise NoDataError(f"{context.directory}: no samples {only}")
     state = State(
         boot_id=context.proc.boot_id(),
         wall_seconds=wall,

@@ -55,6 +55,9 @@ def test_watcher_has_nothing_but_the_state(script: Callable[[str], str], check: 
         3,
         [f"TCPTIDE UNKNOWN - {state_dir}: no samples of here, only of there"],
     )
+    for table in ("latest", "sample", "source"):  # as it is while the first sample is being written
+        sql(state_dir, f"DELETE FROM {table}")
+    assert check("check_tcptide") == (3, [f"TCPTIDE UNKNOWN - {state_dir}: no samples yet"])
 
 
 def test_watcher_watches(check: Check, state_dir: str) -> None:
