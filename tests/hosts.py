@@ -60,7 +60,8 @@ for folder in $OPEN; do
 done
 rm -rf etc/systemd/system/*.wants lib/systemd/system/*.wants
 rm -f etc/fstab etc/crontab
-rm -rf etc/cron.d/* var/lib/tcptide etc/tcptide var/log/journal
+rm -rf opt/tcptide etc/tcptide var/lib/tcptide etc/systemd/system/tcptide-* etc/cron.d/* var/log/journal
+rm -rf etc/nagios/nrpe.d/* etc/nagios4/conf.d/*
 : >etc/machine-id
 hostname "$NAME"
 echo "$NAME" >etc/hostname
@@ -86,7 +87,7 @@ def demand(needed: Mapping[str, str] = NEEDED) -> None:
 
 
 class Host:
-    """A host that has booted as far as systemd's basic.target, with a journal. Its name is NAME."""
+    """A host without tcptide that has booted as far as systemd's basic.target, with a journal."""
 
     def __init__(self, name: str = "web1") -> None:
         self.name = name
