@@ -1,10 +1,9 @@
-"""A real Icinga 2 in a folder of its own: the configuration that people copy, run, and asked over its API."""
+"""Real Icinga 2 nodes, each in a folder of its own: the configuration that people copy, run, and asked over its API."""
 
 import contextlib
 import http.client
 import json
 import os
-import pwd
 import shutil
 import socket
 import ssl
@@ -20,11 +19,11 @@ from .test_layers import TREE
 from .test_packaging import SCRIPTS
 from .worlds import run, start
 
-PORT = 15665
-NODE = "here"
-FOLDERS = ("etc", "data", "data/certs", "log", "cache", "spool", "run", "plugins", "state", "out")
+PORT, AGENTS_PORT = 15665, 15666
+NODE, AGENT = "here", "web1"
+FOLDERS = ("etc/scripts", "data/certs", "log", "cache", "spool", "run", "plugins", "state", "out")
 
-#: What Debian's icinga2.conf and its features say, for the one node and the folder's paths.
+#: What Debian's icinga2.conf and its features say, for the node and the folder's paths.
 NODE_CONF = """\
 const NodeName = "{node}"
 const ZoneName = NodeName
@@ -33,11 +32,11 @@ const PluginContribDir = "{folder}/plugins"
 const TicketSalt = ""
 include <itl>
 object Endpoint NodeName {{ }}
-object Zone ZoneName {{ endpoints = [ NodeName ] }}
+object Zone ZoneName {{ endpoints = [ NodeName ]{parent} }}
 object CheckerComponent "checker" {{ }}
 object NotificationComponent "notification" {{ }}
 object FileLogger "main" {{ severity = "information", path = LogDir + "/icinga2.log" }}
-object ApiListener "api" {{ bind_host = "127.0.0.1", bind_port = {port} }}
+object ApiListener "api" {{ bind_host = "127.0.0.1", bind_port = {port}{accepts} }}
 object ApiUser "test" {{ password = "secret", permissions = [ "*" ] }}
 include "commands.conf"
 include "services.conf"
@@ -49,12 +48,17 @@ class Icinga(NamedTuple):
     """The daemon, and where its files are."""
 
     folder: str
+    name: str = NODE
+    port: int = PORT
+    parent: str | None = None  # whose agent it is
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The `results` of a request. Raises OSError while nobody answers."""
         context = ssl.create_default_context(cafile=f"{self.folder}/data/certs/ca.crt")
-        connection = http.client.HTTPSConnection(NODE, PORT, context=context, timeout=20)
-        connection.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", PORT)), server_hostname=NODE)
+        connection = http.client.HTTPSConnection(self.name, self.port, context=context, timeout=20)
+        connection.sock = context.wrap_socket(
+            socket.create_connection(("127.0.0.1", self.port)), server_hostname=self.name
+        )
         secret = b64encode(b"test:secret").decode()
         headers = {"Authorization": f"Basic {secret}", "Accept": "application/json"}
         try:
@@ -133,38 +137,52 @@ def read_perfdata(items: Sequence[str]) -> list[list[Any]]:
 
 
 @contextlib.contextmanager
-def prepared(script: Callable[[str], str], conf: str, agent: str = "nagios") -> Iterator[Icinga]:
-    """A folder with contrib/icinga, more configuration and the agent's state; the daemon is not started yet."""
+def prepared(script: Callable[[str], str]) -> Iterator[tuple[Icinga, Icinga]]:
+    """A node and its agent, with contrib/icinga, fixtures/icinga and a state; the daemons are not started yet."""
     folder = tempfile.mkdtemp(prefix="tcptide-icinga-", dir="/tmp")
     try:
         os.chmod(folder, 0o755)
-        for name in FOLDERS:
-            os.makedirs(f"{folder}/{name}")
-        for name in ("commands.conf", "services.conf", "event-command.conf"):
-            shutil.copy(f"{TREE}/contrib/icinga/{name}", f"{folder}/etc")
-        os.mkdir(f"{folder}/etc/scripts")
-        shutil.copy(f"{TREE}/contrib/icinga/tcptide-evidence", f"{folder}/etc/scripts")
-        for name in SCRIPTS:
-            if name.startswith("check_"):
-                os.symlink(script(name), f"{folder}/plugins/{name}")
-        with open(f"{folder}/etc/icinga2.conf", "w", encoding="utf-8") as file:
-            file.write(NODE_CONF.format(node=NODE, folder=folder, port=PORT) + conf.replace("FOLDER", folder))
-        _certificates(folder)
-        subprocess.run(["chown", "-R", f"{agent}:{pwd.getpwnam(agent).pw_gid}", folder], check=True)
-        yield Icinga(folder)
+        node = Icinga(f"{folder}/{NODE}")
+        agent = Icinga(f"{folder}/{AGENT}", AGENT, AGENTS_PORT, NODE)
+        _openssl("-x509", *_KEY, "-subj", "/CN=ca", "-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.crt")
+        _fill(node, script)
+        _fill(agent, script)
+        subprocess.run(["chown", "-R", "nagios:", folder], check=True)
+        yield node, agent
     finally:
         shutil.rmtree(folder)
 
 
-def _certificates(folder: str) -> None:
-    """ApiListener wants them in data/certs."""
-    certs = f"{folder}/data/certs"
-    ca = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ca", "-keyout", f"{folder}/ca.key"]
-    of_node = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NODE}", "-keyout", f"{certs}/{NODE}.key"]
-    signed = ["-x509", "-CA", f"{certs}/ca.crt", "-CAkey", f"{folder}/ca.key", "-addext", f"subjectAltName=DNS:{NODE}"]
-    for arguments in ([*ca, "-out", f"{certs}/ca.crt"], [*of_node, *signed, "-out", f"{certs}/{NODE}.crt"]):
-        done = subprocess.run(["openssl", "req", *arguments], check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+def _fill(node: Icinga, script: Callable[[str], str]) -> None:
+    for name in FOLDERS:
+        os.makedirs(f"{node.folder}/{name}")
+    for name in ("commands.conf", "services.conf", "event-command.conf"):
+        shutil.copy(f"{TREE}/contrib/icinga/{name}", f"{node.folder}/etc")
+    shutil.copy(f"{TREE}/contrib/icinga/tcptide-evidence", f"{node.folder}/etc/scripts")
+    for name in SCRIPTS:
+        if name.startswith("check_"):
+            os.symlink(script(name), f"{node.folder}/plugins/{name}")
+    parent = f', parent = "{node.parent}"' if node.parent else ""
+    accepts = ", accept_commands = true" if node.parent else ""
+    above = os.path.dirname(node.folder)
+    with open(f"{TREE}/tests/fixtures/icinga/{node.name}.conf", encoding="utf-8") as file:
+        conf = file.read().replace("FOLDER", above)
+    with open(f"{node.folder}/etc/icinga2.conf", "w", encoding="utf-8") as file:
+        own = {"node": node.name, "folder": node.folder, "port": node.port, "parent": parent, "accepts": accepts}
+        file.write(NODE_CONF.format(**own) + conf)
+    certs = f"{node.folder}/data/certs"  # where ApiListener wants them
+    shutil.copy(f"{above}/ca.crt", certs)
+    signed = ["-x509", "-CA", f"{above}/ca.crt", "-CAkey", f"{above}/ca.key", "-subj", f"/CN={node.name}"]
+    files = ["-keyout", f"{certs}/{node.name}.key", "-out", f"{certs}/{node.name}.crt"]
+    _openssl(*_KEY, *signed, "-addext", f"subjectAltName=DNS:{node.name}", *files)
+
+
+_KEY = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
+
+
+def _openssl(*arguments: str) -> None:
+    done = subprocess.run(["openssl", "req", *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @contextlib.contextmanager

@@ -23,80 +23,6 @@ KEYS = [spec.key for spec in checks()]
 SYMPTOMS = ["tcp_pattern", "tcp_quality", "tcp_time_wait"]
 LOW, PORTS, SERVICE = 20000, 64, 5432  # of the world's range; the destination's port
 
-CONF = """
-object Host NodeName {
-  check_command = "dummy"
-  vars.os = "Linux"
-  vars.tcptide_roles = [ "web", "proxy", "database" ]
-  vars.tcptide_notify = [ "tcp_time_wait" ]
-  vars.tcptide_event_command = "tcptide_evidence"
-  vars.tcptide_evidence_directory = "FOLDER/state/evidence"
-  vars.tcp_time_wait_warning = "time_wait=1000000:"
-}
-object Endpoint "web1" { }
-object Zone "web1" { endpoints = [ "web1" ], parent = ZoneName }
-object Host "web1" {
-  zone = ZoneName // as in zones.d: a service with an endpoint wants one
-  check_command = "dummy"
-  vars.os = "Linux"
-  vars.agent_endpoint = "web1"
-  vars.tcptide_roles = [ "web" ]
-}
-object Host "stranger" { check_command = "dummy", vars.os = "Linux", vars.tcptide_roles = [ "web" ] }
-
-template Service "case" {
-  host_name = NodeName
-  check_interval = 1h
-  max_check_attempts = 1
-  enable_notifications = false
-}
-object Service "filters" {
-  import "case"
-  check_command = "tcp_connections"
-  vars.tcp_connections_state = [ "ESTABLISHED", "close-wait" ]
-  vars.tcp_connections_remote_port = 5432
-  vars.tcp_connections_remote = [ "10.99.0.1", "192.0.2.0/24" ]
-  vars.tcp_connections_family = 4
-  vars.tcp_connections_user = "root"
-  vars.tcp_connections_warning = [ "10", "close_wait=@1:5" ]
-  vars.tcp_connections_critical = [ "total=1000" ]
-  vars.tcp_connections_verbose = true
-}
-object Service "unit" {
-  import "case"
-  check_command = "tcp_connections"
-  vars.tcp_connections_unit = [ "no-such.service" ]
-  vars.tcp_connections_local_port = [ "80", "443" ]
-  vars.tcp_connections_critical = "listen=1:"
-  vars.tcp_connections_record = "pool"
-}
-object Service "alerts" {
-  import "case"
-  check_command = "tcp_pattern"
-  vars.tcp_pattern_alert_on = [ "slow_leak=critical", "spike,level_shift" ]
-  vars.tcp_pattern_limit = 5000
-  vars.tcp_pattern_max_age = 10
-  vars.tcp_pattern_timeout = 5
-}
-object Service "mistyped" {
-  import "case"
-  check_command = "tcp_time_wait"
-  vars.tcp_time_wait_warning = [ "bucket_usge=80" ]
-}
-/* The same trouble as tcp_time_wait's, but nothing that it depends on. */
-object Service "alone" {
-  import "case"
-  check_command = "tcp_time_wait"
-  max_check_attempts = 3
-  retry_interval = 15s
-  enable_notifications = true
-}
-
-object User "ada" { }
-object NotificationCommand "note" { command = [ "/usr/bin/touch", "FOLDER/out/$service.name$ $notification.type$" ] }
-apply Notification "all" to Service { command = "note", users = [ "ada" ], interval = 0, assign where true }
-"""
-
 COMMON = ["here!" + key for key in KEYS]
 ROLES = ["here!tcp_connections_database", "here!tcp_connections_web"]
 BEHIND = [f"{host}!behind-{cause}" for host in (NODE, "web1") for cause in ("tcp_listen_queue", "tcp_port_exhaustion")]
@@ -104,19 +30,25 @@ CASES = ["here!alerts", "here!alone", "here!filters", "here!mistyped", "here!uni
 
 
 @pytest.fixture(scope="module")
-def icinga(script: Callable[[str], str]) -> Iterator[Icinga]:
-    """It has checked everything until each state is a hard one; all ports to one destination are taken."""
-    if shutil.which("icinga2", path="/usr/sbin") is None:
-        pytest.skip("needs Icinga 2: apt install icinga2-bin")
-    with World(ip_local_port_range=f"{LOW} {LOW + PORTS - 1}") as world, prepared(script, CONF) as icinga:
+def world() -> Iterator[World]:
+    """All ports to one destination are taken."""
+    with World(ip_local_port_range=f"{LOW} {LOW + PORTS - 1}") as world:
         world.add_address("10.99.0.1")
         listener = world.listen("10.99.0.1", SERVICE)
         for _ in range(PORTS * 15 // 16):
             world.pair(listener)
-        with running(icinga):
-            for _ in range(3):
-                icinga.check_now(*COMMON, *ROLES, *CASES)
-            yield icinga
+        yield world
+
+
+@pytest.fixture(scope="module")
+def icinga(world: World, script: Callable[[str], str]) -> Iterator[Icinga]:
+    """It has checked everything until each state is a hard one."""
+    if shutil.which("icinga2", path="/usr/sbin") is None:
+        pytest.skip("needs Icinga 2: apt install icinga2")
+    with prepared(script) as (icinga, agent), running(icinga), running(agent):
+        for _ in range(3):
+            icinga.check_now(*COMMON, *ROLES, *CASES)
+        yield icinga
 
 
 def answer(icinga: Icinga, name: str) -> tuple[int, str, list[str]]:
@@ -227,6 +159,22 @@ def test_one_incident_notifies_once(icinga: Icinga) -> None:
     assert noted == ["alone PROBLEM", "tcp_port_exhaustion PROBLEM"]
 
 
+def test_an_agent_runs_the_checks_of_its_host_and_keeps_what_they_find(icinga: Icinga) -> None:
+    icinga.wait(lambda: bool(icinga.objects("endpoints")["web1"]["connected"]), "the agent")
+    icinga.check_now("web1!tcp_port_exhaustion", "web1!tcp_connections_web")
+    result = icinga.service("web1!tcp_port_exhaustion")["last_check_result"]
+    home = f"{os.path.dirname(icinga.folder)}/web1"
+    assert (result["check_source"], result["state"]) == ("web1", 2)
+    assert result["output"].startswith(
+        "TCP_PORT_EXHAUSTION CRITICAL - 93% of ports to 10.99.0.1:5432 used (60/64) by root"
+    )
+    events = recorded(f"{home}/state")
+    assert events == {("tcp_port_exhaustion", None, 2)}
+    icinga.wait(lambda: os.path.isdir(f"{home}/state/evidence"), "evidence")
+    (name,) = os.listdir(f"{home}/state/evidence")
+    assert name[17:] == "tcp_port_exhaustion-CRITICAL.txt"
+
+
 def test_what_says_why_notifies_only_if_the_host_says_so(icinga: Icinga) -> None:
     services = icinga.objects("services")
     quiet = [key for key in KEYS if not services[f"here!{key}"]["enable_notifications"]]
@@ -235,12 +183,16 @@ def test_what_says_why_notifies_only_if_the_host_says_so(icinga: Icinga) -> None
     assert sorted(quiet) == ["tcp_pattern", "tcp_quality", "tcp_time_wait"]
 
 
-def test_changes_of_state_are_recorded_under_the_services_names(icinga: Icinga) -> None:
-    with Reader(f"{icinga.folder}/state") as reader:
+def recorded(state: str) -> set[tuple[str, int | None, int]]:
+    """Changes of state in a state directory: service, old and new state."""
+    with Reader(state) as reader:
         ((source, *_),) = reader.sources()
         events = reader.events(source, 0, 1e12)
-    changed = {(event.name, event.old, event.new) for event in events if event.kind == "threshold"}
-    assert {("tcp_port_exhaustion", None, 2), ("tcp_time_wait", None, 1)} <= changed
+    return {(event.name, event.old, event.new) for event in events if event.kind == "threshold"}
+
+
+def test_changes_of_state_are_recorded_under_the_services_names(icinga: Icinga) -> None:
+    assert {("tcp_port_exhaustion", None, 2), ("tcp_time_wait", None, 1)} <= recorded(f"{icinga.folder}/state")
 
 
 def test_event_command_leaves_evidence_of_the_agents_user(icinga: Icinga) -> None:
@@ -286,3 +238,11 @@ def test_command_takes_the_options_of(icinga: Icinga, spec: Any) -> None:
         for option in options.of(spec)
         if option.flags[-1] != "--output"  # Icinga reads text
     }
+
+
+def test_a_symptom_that_outlives_its_cause_notifies_then(icinga: Icinga, world: World) -> None:
+    world.reset(world.keep)
+    icinga.check_now("here!tcp_port_exhaustion")
+    icinga.check_now("here!tcp_time_wait")
+    assert icinga.service("here!tcp_time_wait")["last_reachable"]
+    icinga.wait(lambda: "tcp_time_wait PROBLEM" in os.listdir(f"{icinga.folder}/out"), "the notification")
