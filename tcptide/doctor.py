@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 
-from tcptide import __version__, config, doctor_report, doctor_state, secret
+from tcptide import __version__, config, doctor_confinement, doctor_report, doctor_state, secret
 from tcptide.clock import SYSTEM
 from tcptide.config import Config
 from tcptide.doctor_item import NOTE, OK, PROBLEM, Item, Patient
@@ -69,7 +69,7 @@ def examine(patient: Patient) -> Iterator[Item]:
     yield from _look(patient)
     yield _namespace(patient.proc)
     yield _cgroups(patient.proc)
-    yield _confinement(patient.proc, patient.directory)
+    yield from doctor_confinement.examine(patient)
     yield from doctor_state.examine(patient)
     yield _schedule(patient)
     yield _report()
@@ -139,18 +139,6 @@ def _cgroups(proc: ProcFs) -> Item:
     if mount is None:
         return Item(NOTE, "units", "no cgroup v2 mount: sockets are attributed to users alone")
     return Item(OK, "units", f"cgroup v2 at {mount}")
-
-
-def _confinement(proc: ProcFs, directory: str) -> Item:
-    context = proc.security_context()
-    if context is None:
-        return Item(OK, "confinement", "no SELinux, no AppArmor")
-    try:
-        label = os.getxattr(directory, "security.selinux").rstrip(b"\0").decode("ascii", "replace")
-    except OSError:
-        label = ""
-    text = f"runs in {context}{f', the state is {label}' if label else ''}"
-    return Item(OK if context.startswith("unconfined") or ":unconfined_t:" in context else NOTE, "confinement", text)
 
 
 def _schedule(patient: Patient) -> Item:

@@ -53,34 +53,6 @@ def test_what_the_report_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(doctor._report()) == f"{said} -> install the extra tcptide[report] on the machine that reports"
 
 
-@pytest.mark.parametrize(
-    "context, said",
-    [
-        pytest.param(
-            b"system_u:system_r:nagios_t:s0\0",
-            "note    confinement runs in system_u:system_r:nagios_t:s0",
-            id="selinux",
-        ),
-        pytest.param(
-            b"unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023\0",
-            "ok      confinement runs in unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023",
-            id="ok-selinux-unconfined",
-        ),
-        pytest.param(
-            b"docker-default (enforce)\n", "note    confinement runs in docker-default (enforce)", id="apparmor"
-        ),
-        pytest.param(b"unconfined\n", "ok      confinement runs in unconfined", id="ok-apparmor-unconfined"),
-        pytest.param(b"", "ok      confinement no SELinux, no AppArmor", id="ok-empty"),
-        pytest.param(None, "ok      confinement no SELinux, no AppArmor", id="ok-absent"),
-    ],
-)
-def test_confinement(tmp_path: Any, context: bytes | None, said: str) -> None:
-    if context is not None:
-        (tmp_path / "self/attr").mkdir(parents=True)
-        (tmp_path / "self/attr/current").write_bytes(context)
-    assert str(doctor._confinement(ProcFs(str(tmp_path)), str(tmp_path))) == said
-
-
 def test_a_host_without_proc(tmp_path: Any) -> None:
     said = lines(doctor._look(patient(str(tmp_path), proc=ProcFs(str(tmp_path)))))
     missing = f"{tmp_path}/sys/net/ipv4/ip_local_port_range: No such file or directory"
