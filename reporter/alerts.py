@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from tcptide.model import Event
 
 from . import words
-from .canvas import NARROW, Canvas, discs
+from .canvas import NARROW, WIDE, Canvas, Image, Size, discs
 from .charts import Charts
 from .picture import Picture
 from .tables import Cell, Table
@@ -74,22 +74,27 @@ def picture(every: Sequence[Alert], charts: Charts) -> Picture | None:
         return None
     shown = [level for level in LEVELS if any(one.level == level for one in every)]
     height = 24 + 32 + ROW * len(shown) + (18 if charts.marks else 0)
-    canvas = Canvas(replace(NARROW, height=height))
     rows = [len(shown) - place - 0.5 for place in range(len(shown))]
-    chart = charts.chart(canvas, "alerts by level", [0, *sorted(rows), len(shown)], labels=["", *shown[::-1], ""])
-    for level, middle in zip(shown, rows, strict=True):
-        role, thick = LEVELS[level]
-        own = [one for one in every if one.level == level]
-        times = [chart.wide_enough(one.since, one.until) for one in own]
-        chart.spans(times, chart.height(middle - thick / 2), chart.height(middle + thick / 2), role)
-        canvas.fill(discs([(chart.x(one.since), chart.height(middle)) for one in own if one.begun], 3), "text")
+
+    def draw(size: Size) -> Image:
+        canvas = Canvas(replace(size, height=height))
+        chart = charts.chart(canvas, "alerts by level", [0, *sorted(rows), len(shown)], labels=["", *shown[::-1], ""])
+        for level, middle in zip(shown, rows, strict=True):
+            role, thick = LEVELS[level]
+            own = [one for one in every if one.level == level]
+            times = [chart.wide_enough(one.since, one.until) for one in own]
+            chart.spans(times, chart.height(middle - thick / 2), chart.height(middle + thick / 2), role)
+            canvas.fill(discs([(chart.x(one.since), chart.height(middle)) for one in own if one.begun], 3), "text")
+        return canvas.image()
+
     told = ", ".join(f"{sum(one.level == level for one in every)} {level}" for level in shown)
     return Picture(
         "alerts",
         "Alerts",
         f"{words.counted(len(every), 'alert')}: {told}.",
         "A dot is where an alert began, a bar how long it lasted.",
-        canvas.image(),
+        draw(NARROW),
+        draw(WIDE),
     )
 
 

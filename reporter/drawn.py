@@ -6,12 +6,14 @@ from datetime import tzinfo
 
 from tcptide.model import NOT_CONNECTIONS, Sample
 
-from . import alerts, frames, heat, held, lane, words
+from . import alerts, capacity, connections, frames, heat, held, lane, words
+from .ahead import Ahead
 from .alerts import Alert
 from .canvas import NARROW, Canvas
 from .chart import Frame, bars
-from .charts import LAYERS, Charts
+from .charts import Charts
 from .compare import Before
+from .connections import LAYERS
 from .frames import History
 from .lane import Mark
 from .limits import Limits
@@ -50,23 +52,32 @@ def pictures(
     destinations = tuple(held.by_block(loaded.rows, held.destinations, blocks))
     frame = Frame(history, blocks, zone, simulated)
     charts = Charts(frame, limits, now(loaded), marking.marks, marking.words, shown, destinations, before)
-    every = charts.all()
-    if fullest and near is not None:
-        close = frames.history(
-            [point for point in loaded.points if point.wall_seconds >= near],
-            *(near, history.last, history.spacing_seconds),
-        )
-        ahead = replace(
-            charts,
-            frame=replace(frame, history=close, blocks=frames.blocks(close)),
-            marks=lane.within(marking.marks, near),
-            ahead=fullest,
-        )
-        every.insert([one.name for one in every].index("ports") + 1, ahead.way_to_limit())
-    every += filter(None, [heat.picture(history, zone, simulated), alerts.picture(alerted, charts)])
+    every = [
+        connections.states(charts),
+        connections.compared(charts),
+        capacity.time_wait(charts),
+        capacity.ports(charts),
+        _way_to_limit(charts, loaded, fullest, near) if fullest and near is not None else None,
+        capacity.by_destination(charts),
+        connections.rare_states(charts),
+        capacity.accept_queues(charts),
+        connections.opens(charts),
+        connections.errors(charts),
+        heat.picture(history, zone, simulated),
+        alerts.picture(alerted, charts),
+    ]
     gaps = " Where there were no samples the picture is grey and empty." if history.gaps else ""
     numbers = " Bars and bands with numbers mark what needs attention." if marking.marks else ""
-    return every, charts.resolution + gaps + numbers
+    return [picture for picture in every if picture], charts.resolution + gaps + numbers
+
+
+def _way_to_limit(charts: Charts, loaded: Loaded, fullest: Ahead, since: float) -> Picture:
+    """The end of the history close up, where all of it would be too long to show what is to come."""
+    history = charts.frame.history
+    points = [point for point in loaded.points if point.wall_seconds >= since]
+    close = frames.history(points, since, history.last, history.spacing_seconds)
+    frame = replace(charts.frame, history=close, blocks=frames.blocks(close))
+    return capacity.way_to_limit(replace(charts, frame=frame, marks=lane.within(charts.marks, since), ahead=fullest))
 
 
 def now(loaded: Loaded) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from . import document, page
+from . import document, encoding, page
 from .files import File
 from .overview import overview
 from .page import Page
@@ -27,7 +27,7 @@ def _png(built: Page) -> Iterator[File]:
 
 
 def _json(built: Page) -> Iterator[File]:
-    yield File(".json", document.written(document.document(built)))
+    yield File(".json", encoding.written(document.document(built)))
 
 
 _MAKERS: dict[str, Callable[[Page], Iterator[File]]] = {"html": _html, "png": _png, "json": _json}

@@ -16,7 +16,7 @@ from . import times, words
 from .alerts import LEVELS
 from .canvas import RIGHT, Canvas, Size, discs
 from .chart import Box, Frame, Key, TimeChart, bars, marks
-from .charts import LAYERS, THIN
+from .connections import LAYERS, THIN
 from .frames import Blocks, History
 from .saved import Saved, saved
 

@@ -10,15 +10,16 @@ import jsonschema
 import pytest
 
 from reporter import tables
-from reporter.document import document, written
+from reporter.document import document
+from reporter.encoding import written
 from reporter.held import Row
 from reporter.page import Page
 from reporter.saved import saved
 
 from .reporting import built, exhausted_hour, filling_hours, minute, quiet_hour, stored
+from .reports import Report, report, state
 from .samples import destination, sample
 from .test_layers import TREE
-from .test_report import Report, report, state
 
 __all__ = ["report", "state"]  # fixtures
 

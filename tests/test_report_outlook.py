@@ -92,7 +92,10 @@ def test_pattern_of_a_past_period_is_that_of_its_last_sample() -> None:
     assert (past.pattern.name, past.pattern.details) == ("level shift", [])
     html = page.render(past)
     assert "Pattern at the end" in html
-    assert "A forecast is made for the newest sample only, which is not of this period." in html
+    assert (
+        "A forecast is made for the newest sample only, which is not of this period, and none was recorded in it."
+        in html
+    )
 
 
 def test_history_that_was_never_judged_says_so() -> None:

@@ -16,7 +16,7 @@ from tcptide.errors import ConfigError
 from tcptide.schema import QUARTER_SECONDS
 
 from .reporting import WALL, minute, stored
-from .test_report import Report, Script, report, state, text_of
+from .reports import Report, Script, report, state, text_of
 
 __all__ = ["report", "state"]  # fixtures
 
