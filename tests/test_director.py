@@ -65,6 +65,10 @@ def test_checks_that_say_why_notify_nobody(newer: Basket) -> None:
     assert [one.get("imports") for one in templates.values()] == [None, *[["tcptide-service"]] * len(checks())]
 
 
+def test_services_run_on_the_agent_of_their_host(newer: Basket) -> None:
+    assert newer["ServiceTemplate"]["tcptide-service"]["use_agent"] is True
+
+
 def test_uuids_are_those_of_the_first_version_and_differ(newer: Basket) -> None:
     assert newer["Command"]["tcp_connections"]["uuid"] == "44e04f59-2d5d-52de-a48e-ca33fad28241"
     assert newer["Command"]["tcp_time_wait"]["uuid"] == "4a4d8752-4c54-578c-8102-a645b3321529"

@@ -74,7 +74,8 @@ def _argument(spec: CheckSpec, option: Option) -> dict[str, Any]:
 def _base() -> dict[str, Any]:
     """As contrib/icinga/services.conf has it."""
     intervals = {"check_interval": "60", "retry_interval": "15", "max_check_attempts": "3"}
-    return {"object_name": BASE, "object_type": "template", **intervals, "fields": [], "vars": {}}
+    on_the_host = {"use_agent": True}  # else it would look at whichever machine runs it
+    return {"object_name": BASE, "object_type": "template", **intervals, **on_the_host, "fields": [], "vars": {}}
 
 
 def _template(spec: CheckSpec) -> dict[str, Any]:
