@@ -40,7 +40,7 @@ def checks() -> tuple[CheckSpec, ...]:
 
 
 def differing() -> dict[str, str]:
-    """The files that are not as they are to be, with what they are to hold."""
+    """The files that are not as they are to be, with what they are to hold. Raises ValueError for a page's marks."""
     specs = checks()
     wanted = {path: text for files in TARGETS for path, text in files(specs).items()}
     return {path: text for path, text in wanted.items() if text != read(path)}
@@ -60,7 +60,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Writes the files that are made of the executables' options.")
     parser.add_argument("--check", action="store_true", help="only say which files differ, one a line")
     only_check = parser.parse_args().check
-    found = differing()
+    try:
+        found = differing()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     for path, text in found.items():
         if only_check:
             print(f"{path}: not what the options say now; `make contrib` writes it")

@@ -73,6 +73,7 @@ def test_services_are_those_of_the_host_itself_and_of_hosts_with_an_agent(icinga
 def test_command_is_run_with_its_defaults_by(icinga: Icinga, spec: Any) -> None:
     state, output, arguments = answer(icinga, spec.key)
     assert arguments == {
+        "tcp_listen_queue": ["--max-age", "0", "--record", spec.key],
         "tcp_port_exhaustion": ["--critical", "80", "--record", spec.key, "--warning", "50"],  # of the role
         "tcp_time_wait": ["--record", spec.key, "--warning", "time_wait=1000000:"],
     }.get(spec.key, ["--record", spec.key])
@@ -246,3 +247,13 @@ def test_a_symptom_that_outlives_its_cause_notifies_then(icinga: Icinga, world: 
     icinga.check_now("here!tcp_time_wait")
     assert icinga.service("here!tcp_time_wait")["last_reachable"]
     icinga.wait(lambda: "tcp_time_wait PROBLEM" in os.listdir(f"{icinga.folder}/out"), "the notification")
+
+
+def test_a_full_accept_queue_is_a_cause_as_well(icinga: Icinga, world: World) -> None:
+    world.listen("10.99.0.1", SERVICE, backlog=9)
+    for _ in range(12):
+        world.connect("10.99.0.1", SERVICE, blocking=False)
+    icinga.check_now("here!tcp_listen_queue")
+    assert answer(icinga, "tcp_listen_queue")[0] == 2
+    icinga.check_now(*("here!" + key for key in SYMPTOMS))
+    assert [key for key in SYMPTOMS if icinga.service(f"here!{key}")["last_reachable"]] == []

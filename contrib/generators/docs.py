@@ -61,7 +61,7 @@ def _variables(spec: CheckSpec) -> dict[str, str]:
 
 def _options(parser: argparse.ArgumentParser, variables: Mapping[str, str] | None = None) -> Iterator[str]:
     """One row an option, but for --help and --version, which every executable has."""
-    named = "| option | in Icinga 2 | meaning |", "| --- | --- | --- |"
+    named = "| option | [in Icinga 2](icinga.md#options-and-thresholds) | meaning |", "| --- | --- | --- |"
     yield from named if variables is not None else ("| option | meaning |", "| --- | --- |")
     for action in parser._actions:
         if isinstance(action, argparse._HelpAction | argparse._VersionAction):
