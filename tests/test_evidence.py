@@ -7,7 +7,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from .test_layers import TREE
-from .worlds import run
+from .worlds import run, start
 
 CHECK = '#!/bin/sh\necho "${0##*/} $*"; exit 2\n'
 
@@ -62,6 +62,15 @@ def test_one_file_in_five_minutes(plugins: str) -> None:
     os.rename(f"{plugins}/../evidence/{name}", f"{plugins}/../evidence/earlier")
     assert evidence(plugins).returncode == 0
     assert len(written(plugins)) == 2
+
+
+def test_of_many_services_that_fail_at_once_one_has_it(plugins: str) -> None:
+    options = ["--state", "CRITICAL", "--plugins", plugins, "--directory", f"{plugins}/../evidence", "--service"]
+    script = f"{TREE}/contrib/icinga/tcptide-evidence"
+    started = [start([script, *options, f"tcp_{number}"]) for number in range(8)]
+    for each in started:
+        assert (*each.communicate(timeout=30), each.returncode) == ("", "", 0)
+    assert len(written(plugins)) == 1
 
 
 def test_it_stops_at_200_files_and_removes_none(plugins: str) -> None:

@@ -241,9 +241,19 @@ def test_command_takes_the_options_of(icinga: Icinga, spec: Any) -> None:
     }
 
 
+def check_until(icinga: Icinga, name: str, state: int) -> None:
+    """A check judges a sample of up to five seconds ago, which may be of before a change."""
+
+    def checked() -> bool:
+        icinga.check_now(f"here!{name}")
+        return answer(icinga, name)[0] == state
+
+    icinga.wait(checked, f"state {state} of {name}")
+
+
 def test_a_symptom_that_outlives_its_cause_notifies_then(icinga: Icinga, world: World) -> None:
     world.reset(world.keep)
-    icinga.check_now("here!tcp_port_exhaustion")
+    check_until(icinga, "tcp_port_exhaustion", 0)
     icinga.check_now("here!tcp_time_wait")
     assert icinga.service("here!tcp_time_wait")["last_reachable"]
     icinga.wait(lambda: "tcp_time_wait PROBLEM" in os.listdir(f"{icinga.folder}/out"), "the notification")
@@ -253,7 +263,6 @@ def test_a_full_accept_queue_is_a_cause_as_well(icinga: Icinga, world: World) ->
     world.listen("10.99.0.1", SERVICE, backlog=9)
     for _ in range(12):
         world.connect("10.99.0.1", SERVICE, blocking=False)
-    icinga.check_now("here!tcp_listen_queue")
-    assert answer(icinga, "tcp_listen_queue")[0] == 2
+    check_until(icinga, "tcp_listen_queue", 2)
     icinga.check_now(*("here!" + key for key in SYMPTOMS))
     assert [key for key in SYMPTOMS if icinga.service(f"here!{key}")["last_reachable"]] == []
