@@ -5,7 +5,7 @@
 #
 #   PREFIX=/opt/tcptide      its own virtual environment
 #   PLUGINS=DIR              links of the checks for the monitoring agent (default: the agent's directory, if there is one)
-#   BINDIR=/usr/local/bin    links of all commands for people
+#   BINDIR=/usr/local/bin    links of all commands for people; of their man pages in ../share/man/man1
 #   STATE=/var/lib/tcptide   the state directory, made for the agent's user if it is missing
 #   AGENT=USER               who runs the checks (default: the first of nagios, icinga, nrpe that there is)
 #   EXTRA=report             the reporter too; none: no longer
@@ -33,7 +33,7 @@ was() { sed -n "s/^$1 //p" "$home/installed" 2>/dev/null || true; }
 
 ours() { # a link into PREFIX: made by install, or by hand for it
     case $(readlink "$1") in
-    "$PREFIX"/bin/*) return 0 ;;
+    "$PREFIX"/*) return 0 ;;
     esac
     return 1
 }
@@ -69,6 +69,7 @@ settle() { # what was not given
     [ -z "$PLUGINS" ] || plain PLUGINS "$PLUGINS"
     plain BINDIR "$BINDIR"
     plain STATE "$STATE"
+    pages=${BINDIR%/*}/share/man/man1
     [ -z "$AGENT" ] || id "$AGENT" >/dev/null 2>&1 || die "AGENT=$AGENT: there is no such user"
     case $EXTRA in
     none) EXTRA= ;;
@@ -80,18 +81,28 @@ check_places() { # before anything is made
     if [ -e "$home" ] && ! { [ -f "$home/pyvenv.cfg" ] && [ -e "$home/bin/tcptide" ]; }; then
         die "$home is there, and is not an installed tcptide: name another PREFIX"
     fi
-    mkdir -p "$(dirname "$home")" "$DESTDIR$BINDIR" ${DESTDIR:+${PLUGINS:+"$DESTDIR$PLUGINS"}} 2>/dev/null || true
+    mkdir -p "$(dirname "$home")" "$DESTDIR$BINDIR" "$DESTDIR$pages" ${DESTDIR:+${PLUGINS:+"$DESTDIR$PLUGINS"}} 2>/dev/null || true
     [ -z "$PLUGINS" ] || [ -d "$DESTDIR$PLUGINS" ] || die "PLUGINS=$PLUGINS is not a directory"
-    for folder in "$(dirname "$home")" "$DESTDIR$BINDIR" ${PLUGINS:+"$DESTDIR$PLUGINS"}; do
+    for folder in "$(dirname "$home")" "$DESTDIR$BINDIR" "$DESTDIR$pages" ${PLUGINS:+"$DESTDIR$PLUGINS"}; do
         [ -w "$folder" ] || die "$folder is not writable by $(id -un): install as root, or name another place"
     done
-    for path in "$DESTDIR$BINDIR"/check_tcp* "$DESTDIR$BINDIR"/tcptide* ${PLUGINS:+"$DESTDIR$PLUGINS"/check_tcp*}; do
-        [ ! -L "$path" ] || ours "$path" || ! a_command "${path##*/}" || die "$path leads elsewhere: remove it, or uninstall that tcptide first"
-        [ -L "$path" ] || [ ! -e "$path" ] || ! a_command "${path##*/}" || die "$path is there, and is not a link of tcptide's: move it away first"
+    for path in "$DESTDIR$BINDIR"/* "$DESTDIR$pages"/* ${PLUGINS:+"$DESTDIR$PLUGINS"/*}; do
+        name=${path##*/}
+        a_command "${name%.1}" || continue
+        if [ ! -L "$path" ]; then
+            die "$path is there, and is not a link of tcptide's: move it away first"
+        elif ! ours "$path"; then
+            die "$path leads elsewhere: remove it, or uninstall that tcptide first"
+        fi
     done
 }
 
-a_command() { grep -q "^[[:space:]]*$1 = tcptide\." "$tree/setup.cfg"; } # an sdist has tabs there
+a_command() { # NAME
+    case $1 in
+    check_tcp* | tcptide*) grep -q "^[[:space:]]*$1 = tcptide\." "$tree/setup.cfg" ;; # an sdist has tabs there
+    *) return 1 ;;
+    esac
+}
 
 make_environment() {
     work=$(mktemp -d) # built from a copy: a build/ left in the tree would ship deleted modules
@@ -113,24 +124,27 @@ make_environment() {
         pip_failed "$kept"
     }
     "$new/bin/python" -I -m compileall -q -s "$new" -p "$PREFIX" -x '/(pip|setuptools|pkg_resources|_distutils_hack)/' "$new/lib" || true
+    mkdir -p "$new/share/man/man1"
+    cp "$tree"/contrib/man/*.1 "$new/share/man/man1"
     grep -lIrF "$new" "$new/bin" "$new/pyvenv.cfg" | while read -r file; do
         sed -i "s|$new|$PREFIX|g" "$file"
     done
 }
 
 link_all() {
-    for path in "$home"/bin/check_tcp* "$home"/bin/tcptide*; do
+    for path in "$home"/bin/*; do
         name=${path##*/}
         a_command "$name" || continue
-        link "$BINDIR/$name"
+        link "$BINDIR/$name" "$PREFIX/bin/$name"
+        link "$pages/$name.1" "$PREFIX/share/man/man1/$name.1"
         case $name in
-        check_*) [ -z "$PLUGINS" ] || link "$PLUGINS/$name" ;;
+        check_*) [ -z "$PLUGINS" ] || link "$PLUGINS/$name" "$PREFIX/bin/$name" ;;
         esac
     done
 }
 
-link() {
-    ln -sfn "$PREFIX/bin/${1##*/}" "$DESTDIR$1"
+link() { # PATH TARGET
+    ln -sfn "$2" "$DESTDIR$1"
     echo "link $1" >>"$home/installed"
 }
 
@@ -183,8 +197,9 @@ install() {
     grep -vxFf "$work/made" "$work/links" >"$work/gone" || true
     unlink_all "$work/gone"
     make_state
-    if command -v selinuxenabled >/dev/null && selinuxenabled; then
-        restorecon -R "$home" "$DESTDIR$BINDIR" ${PLUGINS:+"$DESTDIR$PLUGINS"} "$DESTDIR$STATE" 2>/dev/null || true
+    if [ -z "$DESTDIR" ] && command -v selinuxenabled >/dev/null && selinuxenabled; then
+        # shellcheck disable=SC2046  # plain words
+        restorecon -R "$home" $([ ! -e "$STATE" ] || echo "$STATE") $(was link) || true
     fi
     try_out
     echo "installed: tcptide $("$home/bin/python" -I -c 'import tcptide; print(tcptide.__version__)') in $PREFIX${EXTRA:+ with $EXTRA}," \

@@ -146,3 +146,10 @@ def test_reinstalled_removed_purged(packaged: Packaged) -> None:
     assert (
         packaged.said("find /usr/bin /usr/lib/python3 /usr/lib/nagios /usr/share /etc /var/lib -name '*tcptide*'") == ""
     )
+
+
+def test_what_the_build_lacks_is_named(packaged: Packaged) -> None:
+    packaged.said("dpkg --remove --force-depends dh-python")
+    done = packaged.host.run(f"{TREE}/contrib/debian/build.sh")
+    assert done.stderr == "Unmet build dependencies, to be installed with apt: dh-python\n"
+    assert (done.stdout, done.returncode) == ("", 1)

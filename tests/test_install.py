@@ -23,12 +23,6 @@ pytestmark = pytest.mark.root
 
 CHECKS = [name for name in SCRIPTS if name.startswith("check_")]
 PLUGINS = "/usr/lib/nagios/plugins"
-NOWHERE = {
-    "PIP_CONFIG_FILE": os.devnull,
-    "PIP_INDEX_URL": "http://127.0.0.1:9/",
-    "PIP_FIND_LINKS": "",
-    "PIP_RETRIES": "1",
-}
 INSTALLED = (
     f"installed: tcptide {tcptide.__version__} in /opt/tcptide, links in /usr/local/bin and {PLUGINS}, "
     "state of nagios in /var/lib/tcptide"
@@ -131,6 +125,8 @@ def test_value_that_cannot_be_is_named(given: str, said: str, bare: Tree) -> Non
 def test_links_lead_to_the_environment(tree: Tree) -> None:
     assert tree.links("/usr/local/bin") == {name: f"/opt/tcptide/bin/{name}" for name in SCRIPTS}
     assert tree.links(PLUGINS) == {name: f"/opt/tcptide/bin/{name}" for name in CHECKS}
+    pages = "".join(f"/opt/tcptide/share/man/man1/{name}.1\n" for name in SCRIPTS)
+    assert tree.said(f"man -w {' '.join(SCRIPTS)}") == pages
     assert {command.split()[0] for command, _ in examples("README.md")} <= set(SCRIPTS)
 
 
@@ -159,21 +155,11 @@ def test_umask_of_root_does_not_close_it(tree: Tree) -> None:
     assert tree.said("find /opt/tcptide ! -perm -o=r ! -type l") == ""
 
 
-@pytest.mark.parametrize(
-    "environ, said",
-    [
-        (NOWHERE, "could not fetch the packages: is there a network?"),
-        (
-            {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/opt"},
-            "failed: ERROR: No matching distribution found for setuptools>=68",
-        ),
-    ],
-    ids=["no-network", "no-wheel"],
-)
-def test_failed_upgrade_changes_nothing(environ: dict[str, str], said: str, tree: Tree) -> None:
+def test_failed_upgrade_changes_nothing(tree: Tree) -> None:
     before = tree.said("stat -c %i /opt/tcptide; cat /opt/tcptide/installed")
-    line = tree.fails("make install", **environ)
-    log = re.fullmatch(rf"pip {re.escape(said)} \(its words are in (/tmp/tcptide-install\.\w+)\)", line)
+    line = tree.fails("make install", PIP_NO_INDEX="1", PIP_FIND_LINKS="/opt")
+    missing = r"pip failed: ERROR: No matching distribution found for setuptools>=68"
+    log = re.fullmatch(rf"{missing} \(its words are in (/tmp/tcptide-install\.\w+)\)", line)
     assert log, line
     tree.said(f"rm {log[1]}")
     assert tree.said("stat -c %i /opt/tcptide; cat /opt/tcptide/installed") == before
@@ -197,8 +183,13 @@ def test_upgrade_then_removal(tree: Tree) -> None:
     assert (first, rest) == ("make install", ["make uninstall"])
     assert "EXTRA=report" in extra
     assert "PIP_FIND_LINKS=/srv/wheels" in without_index
+    tree.host.write("/usr/local/sbin/selinuxenabled", "#!/bin/sh\n", 0o755)  # no kernel here has it
+    tree.host.write("/usr/local/sbin/restorecon", '#!/bin/sh\necho "$*" >/root/labelled\n', 0o755)
     said = tree.said(f"umask 077; {extra} {without_index.removeprefix('make install ')}").splitlines()
     assert said[-1] == INSTALLED.replace(f"{tcptide.__version__} in /opt/tcptide", "9.9.9 in /opt/tcptide with report")
+    labelled = tree.host.read("/root/labelled").split()
+    assert labelled[:3] == ["-R", "/opt/tcptide", "/var/lib/tcptide"]
+    assert {*labelled[3:]} > {f"{PLUGINS}/check_tcptide", "/usr/local/bin/tcptide"}
     assert tree.said("tcptide --version", user="nagios") == "tcptide 9.9.9\n"
     tree.said("/opt/tcptide/bin/python -c 'import rich'", user="nagios")
     assert sorted(tree.links(PLUGINS)) == sorted(set(CHECKS) - {"check_tcp_quality"})
@@ -206,8 +197,31 @@ def test_upgrade_then_removal(tree: Tree) -> None:
 
     assert tree.said("make uninstall") == "uninstalled: /opt/tcptide and its links\nkept: /var/lib/tcptide\n"
     assert tree.links("/usr/local/bin") == tree.links(PLUGINS) == {}
+    assert tree.said("find /usr/local/share/man -name '*tcp*'") == ""
     tree.said(f"test ! -e /opt/tcptide -a -e {PLUGINS}/check_tcp_other -a -s /var/lib/tcptide/tcptide.db")
     assert tree.fails("make uninstall") == "nothing to uninstall: /opt/tcptide/installed is not there"
+
+
+def test_root_for_a_package_holds_no_path_of_its_own(tree: Tree) -> None:
+    """Put where it says that it is, it works; and is removed like any other."""
+    below = f"DESTDIR=/root/package PLUGINS={PLUGINS}"
+    *_, said = tree.said(f"make install {below} PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels").splitlines()
+    assert said == INSTALLED.replace(tcptide.__version__, "9.9.9")
+    assert tree.run("grep -rI /root/package /root/package").stdout == ""
+    assert tree.said("cd /root/package && find . -maxdepth 3 -type d | sort").splitlines() == [
+        *(".", "./opt", "./opt/tcptide", "./opt/tcptide/bin", "./opt/tcptide/include", "./opt/tcptide/lib"),
+        *("./opt/tcptide/share", "./usr", "./usr/lib", "./usr/lib/nagios", "./usr/local", "./usr/local/bin"),
+        *("./usr/local/share", "./var", "./var/lib", "./var/lib/tcptide"),
+    ]
+    tree.said("rm -r /var/lib/tcptide; cp -a /root/package/. /")
+    assert tree.said("tcptide sample -v", user="nagios").endswith(", stored in /var/lib/tcptide\n")
+    assert tree.said("contrib/install.sh uninstall").splitlines()[0] == "uninstalled: /opt/tcptide and its links"
+    assert tree.links("/usr/local/bin") == tree.links(PLUGINS) == {}
+
+
+def test_script_called_wrongly_says_how(bare: Tree) -> None:
+    done = bare.run("contrib/install.sh upgrade")
+    assert (done.stderr, done.returncode) == ("usage: contrib/install.sh install|uninstall\n", 1)
 
 
 def cleared(tree: Tree) -> None:

@@ -13,7 +13,7 @@ command -v dpkg-buildpackage >/dev/null || {
     echo "dpkg-buildpackage is missing: apt install dpkg-dev, then make deb names what else it needs" >&2
     exit 1
 }
-mkdir "$work/tcptide" "$tree/dist" 2>/dev/null || true
+mkdir -p "$work/tcptide" "$tree/dist"
 cd "$tree"
 cp -R setup.cfg pyproject.toml README.md CHANGELOG.md LICENSE tcptide checks reporter templates docs contrib "$work/tcptide"
 cd "$work/tcptide"
