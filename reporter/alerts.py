@@ -21,6 +21,7 @@ LEVELS = {
 }
 _STATES = {1: "warning", 2: "critical", 3: "unknown"}
 ROW = 24  # CSS pixels
+DOT = 3  # CSS pixels from the middle of one to its edge, which stays within the axes
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def picture(every: Sequence[Alert], charts: Charts) -> Picture | None:
             own = [one for one in every if one.level == level]
             times = [chart.wide_enough(one.since, one.until) for one in own]
             chart.spans(times, chart.height(middle - thick / 2), chart.height(middle + thick / 2), role)
-            canvas.fill(discs([(chart.x(one.since), chart.height(middle)) for one in own if one.begun], 3), "text")
+            begins = [min(max(chart.x(one.since), chart.left + DOT), chart.right - DOT) for one in own if one.begun]
+            canvas.fill(discs([(x, chart.height(middle)) for x in begins], DOT), "text")
         return canvas.image()
 
     told = ", ".join(f"{sum(one.level == level for one in every)} {level}" for level in shown)

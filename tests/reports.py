@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from .forking import Forking
 from .reporting import minute, stored
 
 Script = Callable[[str], str]
@@ -23,8 +24,11 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def report(script: Script, state: str, tmp_path: str) -> Report:
-    """Runs it in an empty directory, with that state and no environment unless told otherwise."""
+def report(script: Script, forked: Forking, state: str, tmp_path: str) -> Report:
+    """Runs it in an empty directory, with that state and no environment unless told otherwise.
+
+    As the program itself where the environment or what is done before it starts may matter.
+    """
 
     def run(
         *arguments: str,
@@ -33,8 +37,11 @@ def report(script: Script, state: str, tmp_path: str) -> Report:
         environ: Mapping[str, str] | None = None,
         before: Callable[[], None] | None = None,
     ) -> subprocess.CompletedProcess[str]:
+        command = ("--state-dir", state_dir, *arguments)
+        if environ is None and before is None:
+            return forked.run(*command, cwd=tmp_path, environ={}, umask=umask)
         return subprocess.run(
-            [script("tcptide-report"), "--state-dir", state_dir, *arguments],
+            [script("tcptide-report"), *command],
             check=False,
             cwd=tmp_path,
             env=environ or {},

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from html import unescape
 
@@ -16,6 +15,7 @@ from PIL import Image
 from tcptide import history
 from tcptide.model import Holder, Lingering
 
+from .forking import Forking
 from .reporting import MINUTE, WALL, minute, stored
 from .samples import HOLDERS, destination, states
 from .storing import HandClock
@@ -67,15 +67,15 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> str:
     return directory
 
 
-def given_away(folder: str, state: str, script: Callable[[str], str], configuration: str) -> dict[str, str]:
+def given_away(folder: str, state: str, forked: Forking, configuration: str) -> dict[str, str]:
     """What a run makes known, by file or kind: names of files, words on the terminal, what can be read in each file."""
     with open(f"{folder}/tcptide.toml", "w", encoding="utf-8") as file:
         file.write(configuration)
     os.mkdir(f"{folder}/reports")
-    command = [script("tcptide-report"), "-v", "--config", f"{folder}/tcptide.toml", "--state-dir", state]
+    command = ["-v", "--config", f"{folder}/tcptide.toml", "--state-dir", state]
     command += ["--timezone", "UTC", "--since", "2025-11-18T00:00", "--until", "2025-11-18T02:00"]
     command += ["--format", FORMATS, "--output", f"{folder}/reports/"]
-    done = subprocess.run(command, check=False, env={}, capture_output=True, text=True, timeout=120)
+    done = forked.run(*command, cwd=folder, environ={})
     assert done.returncode == 0, done.stderr
     found = {"said": done.stdout + done.stderr, "names": " ".join(os.listdir(f"{folder}/reports"))}
     for name in os.listdir(f"{folder}/reports"):
@@ -141,9 +141,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_privacy_holds_in_every_format(case: str, state: str, script: Callable[[str], str], tmp_path: str) -> None:
+def test_privacy_holds_in_every_format(case: str, state: str, forked: Forking, tmp_path: str) -> None:
     privacy, mailed, on_page, in_mail = CASES[case]
-    found = given_away(str(tmp_path), state, script, f"[privacy]\n{privacy}\n{MAIL}{mailed}\n")
+    found = given_away(str(tmp_path), state, forked, f"[privacy]\n{privacy}\n{MAIL}{mailed}\n")
     for kind, text in found.items():
         told = {name for name in (*FULL, *NETWORKS, PROCESS) if told_in(name, text)}
         allowed = in_mail if kind == "eml" else on_page
