@@ -157,8 +157,8 @@ unlink_all() { # LISTED: of these those that lead into PREFIX
 make_state() {
     state=$DESTDIR$STATE
     if [ -z "$AGENT" ]; then
-        echo "no user nagios, icinga or nrpe: $STATE is not made, and checks have no history." \
-            "Install the monitoring agent and run this again, or name the user: AGENT=USER"
+        echo "no user nagios, icinga or nrpe, so $STATE is not made:" \
+            "install the monitoring agent and run this again, or name the user, AGENT=USER"
     elif [ -e "$state" ]; then
         owner=$(stat -c %U "$state")
         [ "$owner" = "$AGENT" ] || echo "$STATE is $owner's and stays so; the checks of $AGENT have no history there"

@@ -18,7 +18,7 @@ from .test_packaging import FOLDERS, SCRIPTS
 pytestmark = pytest.mark.root
 
 CHECKS = [name for name in SCRIPTS if name.startswith("check_")]
-COMMANDS = [name for name in SCRIPTS if name != "tcptide-report"]
+COMMANDS = [*CHECKS, "tcptide"]
 PLUGINS = "/usr/lib/nagios/plugins"
 BUILD, INSTALL, PURGE = (step.command for step in steps("docs/install.md") if step.section == "Debian package")
 

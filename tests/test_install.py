@@ -202,21 +202,27 @@ def test_upgrade_then_removal(tree: Tree) -> None:
     assert tree.fails("make uninstall") == "nothing to uninstall: /opt/tcptide/installed is not there"
 
 
-def test_root_for_a_package_holds_no_path_of_its_own(tree: Tree) -> None:
-    """Put where it says that it is, it works; and is removed like any other."""
-    below = f"DESTDIR=/root/package PLUGINS={PLUGINS}"
-    *_, said = tree.said(f"make install {below} PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels").splitlines()
-    assert said == INSTALLED.replace(tcptide.__version__, "9.9.9")
+def test_root_for_a_package_of_another_system(tree: Tree) -> None:
+    """RHEL's plugin directory, and no agent yet. Put where it says that it is, it works, and is removed like others."""
+    tree.said("userdel nagios; mkdir -p /root/package/usr/lib64/nagios/plugins")
+    _, no_agent, said = tree.said(
+        "make install DESTDIR=/root/package PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels"
+    ).splitlines()
+    assert no_agent == (
+        "no user nagios, icinga or nrpe, so /var/lib/tcptide is not made: "
+        "install the monitoring agent and run this again, or name the user, AGENT=USER"
+    )
+    assert said == ("installed: tcptide 9.9.9 in /opt/tcptide, links in /usr/local/bin and /usr/lib64/nagios/plugins")
     assert tree.run("grep -rI /root/package /root/package").stdout == ""
     assert tree.said("cd /root/package && find . -maxdepth 3 -type d | sort").splitlines() == [
         *(".", "./opt", "./opt/tcptide", "./opt/tcptide/bin", "./opt/tcptide/include", "./opt/tcptide/lib"),
-        *("./opt/tcptide/share", "./usr", "./usr/lib", "./usr/lib/nagios", "./usr/local", "./usr/local/bin"),
-        *("./usr/local/share", "./var", "./var/lib", "./var/lib/tcptide"),
+        *("./opt/tcptide/share", "./usr", "./usr/lib64", "./usr/lib64/nagios", "./usr/local", "./usr/local/bin"),
+        "./usr/local/share",
     ]
-    tree.said("rm -r /var/lib/tcptide; cp -a /root/package/. /")
-    assert tree.said("tcptide sample -v", user="nagios").endswith(", stored in /var/lib/tcptide\n")
+    tree.said("cp -a /root/package/opt/. /opt; cp -a /root/package/usr/. /usr; useradd --system nagios")
+    assert tree.run("/usr/lib64/nagios/plugins/check_tcp_errors -V", user="nagios").stdout == "check_tcp_errors 9.9.9\n"
     assert tree.said("contrib/install.sh uninstall").splitlines()[0] == "uninstalled: /opt/tcptide and its links"
-    assert tree.links("/usr/local/bin") == tree.links(PLUGINS) == {}
+    assert tree.links("/usr/local/bin") == tree.links("/usr/lib64/nagios/plugins") == {}
 
 
 def test_script_called_wrongly_says_how(bare: Tree) -> None:

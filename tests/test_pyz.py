@@ -17,8 +17,8 @@ from .building import run
 from .test_layers import TREE, source_files
 from .test_packaging import FOLDERS, SCRIPTS
 
-COMMANDS = [name for name in SCRIPTS if name != "tcptide-report"]
 CHECKS = [name for name in SCRIPTS if name.startswith("check_tcp_")]
+COMMANDS = [*CHECKS, "check_tcptide", "tcptide"]
 #: The interpreter alone: nothing of .venv or the system's packages, so no psutil.
 BARE = (os.path.realpath(sys.executable), "-I", "-S")
 HIDDEN = "for newer in /usr/bin/python3.1?; do mount --bind /dev/null $newer; done; "
