@@ -33,6 +33,13 @@ def written(plugins: str) -> list[str]:
     return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
 
+def read_only(plugins: str) -> str:
+    """The only file's text."""
+    (name,) = written(plugins)
+    with open(f"{plugins}/../evidence/{name}", encoding="utf-8") as file:
+        return file.read()
+
+
 def test_each_check_says_all_that_it_sees(plugins: str) -> None:
     done = evidence(plugins, service="a/b c")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -62,6 +69,46 @@ def test_one_file_in_five_minutes(plugins: str) -> None:
     os.rename(f"{plugins}/../evidence/{name}", f"{plugins}/../evidence/earlier")
     assert evidence(plugins).returncode == 0
     assert len(written(plugins)) == 2
+
+
+def test_a_name_that_is_too_long_for_a_file_is_cut(plugins: str) -> None:
+    assert evidence(plugins, service="ä" + "x" * 254).returncode == 0
+    (name,) = written(plugins)
+    assert name[17:] == f"_{'x' * 199}-CRITICAL.txt"
+
+
+def test_a_file_of_a_clock_that_was_ahead_keeps_nothing_from_being_written(plugins: str) -> None:
+    assert evidence(plugins).returncode == 0
+    (name,) = written(plugins)
+    ahead = time.time() + 86400
+    os.utime(f"{plugins}/../evidence/{name}", (ahead, ahead))
+    os.rename(f"{plugins}/../evidence/{name}", f"{plugins}/../evidence/ahead")
+    assert evidence(plugins).returncode == 0
+    assert len(written(plugins)) == 2
+
+
+def test_a_check_that_can_not_be_run_keeps_no_other_from_it(plugins: str) -> None:
+    with open(f"{plugins}/check_tcp_broken", "w", encoding="utf-8"):
+        pass
+    assert evidence(plugins).returncode == 0
+    text = read_only(plugins)
+    assert text.startswith(f"$ {plugins}/check_tcp_broken -vv --max-age 0 --timeout 6\n(Permission denied)\n\n")
+    assert text.endswith("(exit status 2)\n\n")
+
+
+def test_endless_lists_are_cut(plugins: str) -> None:
+    with open(f"{plugins}/check_tcp_errors", "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\nhead -c 60000 /dev/zero | tr '\\0' x\n")
+    assert evidence(plugins).returncode == 0
+    assert read_only(plugins).endswith(f"\n{'x' * 50000}\n... 10000 characters more\n(exit status 0)\n\n")
+
+
+def test_no_symlink_is_followed(plugins: str, tmp_path: str) -> None:
+    os.mkdir(f"{tmp_path}/elsewhere")
+    os.symlink(f"{tmp_path}/elsewhere", f"{plugins}/../evidence")
+    done = evidence(plugins)
+    assert (done.returncode, done.stderr) == (1, f"tcptide-evidence: {plugins}/../evidence: Not a directory\n")
+    assert os.listdir(f"{tmp_path}/elsewhere") == []
 
 
 def test_of_many_services_that_fail_at_once_one_has_it(plugins: str) -> None:
