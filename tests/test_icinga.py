@@ -67,6 +67,7 @@ def test_services_are_those_of_the_host_itself_and_of_hosts_with_an_agent(icinga
     )
     assert {services[f"here!{key}"]["command_endpoint"] for key in KEYS} == {""}
     assert {services[f"web1!{key}"]["command_endpoint"] for key in KEYS} == {"web1"}
+    assert {services[name]["event_command"] for name in COMMON + ROLES} == {"tcptide_evidence"}
 
 
 @pytest.mark.parametrize("spec", checks(), ids=lambda spec: spec.key)

@@ -27,7 +27,8 @@ SERVICES_HEAD = """\
  *
  * A host gets them if it has vars.os = "Linux" and either vars.agent_endpoint, the name of its Icinga agent's endpoint,
  * which then runs them, or is the node itself. (A check looks at the machine that it runs on, so no other node can run
- * it for a host.) Roles have services or thresholds of their own:
+ * it for a host.) Where a zone has two masters each is to name its own endpoint: they share their zone's services, and
+ * one that only one of them knew might be run by neither. Roles have services or thresholds of their own:
  *
  *   vars.tcptide_roles = [ "web", "proxy", "database" ]
  *
@@ -48,6 +49,10 @@ BEHIND = """\
  * and, while the cause has a problem, unreachable.
  */
 """
+PLACE = (
+    "  command_endpoint = host.vars.agent_endpoint",
+    "  event_command = host.vars.tcptide_event_command // see event-command.conf",
+)
 RUN = 'host.vars.os == "Linux" && (host.vars.agent_endpoint || host.name == NodeName)'
 
 
@@ -89,8 +94,7 @@ def _for_all() -> Iterator[str]:
     yield f"apply Service for (check in {_array(service.spec.key for service in usual)}) {{"
     yield '  import "tcptide-service"\n'
     yield "  check_command = check"
-    yield "  command_endpoint = host.vars.agent_endpoint"
-    yield "  event_command = host.vars.tcptide_event_command // see event-command.conf"
+    yield from PLACE
     yield f"  if (check in {_array(service.spec.key for service in usual if not service.pages)}) {{"
     yield "    enable_notifications = check in host.vars.tcptide_notify"
     yield "    vars.tcptide_symptom = true"
@@ -137,7 +141,7 @@ def _of_roles() -> Iterator[str]:
             yield f'apply Service "{service.name}" {{'
             yield '  import "tcptide-service"\n'
             yield f'  check_command = "{service.spec.key}"'
-            yield "  command_endpoint = host.vars.agent_endpoint"
+            yield from PLACE
             yield from (f"  {line}" for line in _variables(service))
             yield f'\n  assign where "{service.role}" in host.vars.tcptide_roles && {RUN}'
             yield "}\n"
