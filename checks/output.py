@@ -209,12 +209,13 @@ def as_json(spec: CheckSpec, answer: Answer, outcome: Outcome, thresholds: Mappi
 
 
 #: What went wrong may need more words than a judgement, yet no file's line of any length.
-FAILURE_CHARACTERS = 400
+FAILURE_BYTES = 400
 
 
 def failure(spec: CheckSpec, message: str, output: str = "text") -> str:
     """UNKNOWN without anything judged."""
-    line = clean(f"{spec.service} {STATES[UNKNOWN]} - {message}")[:FAILURE_CHARACTERS]
+    whole = clean(f"{spec.service} {STATES[UNKNOWN]} - {message}")
+    line = whole.encode("utf-8", "replace")[:FAILURE_BYTES].decode("utf-8", "ignore")
     if output != "json":
         return f"{line}\n"
     import json

@@ -1,5 +1,6 @@
 """Which value is bad: thresholds from options, configuration file and defaults, in this order, per metric."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ OK, WARNING, CRITICAL, UNKNOWN = range(4)  # the exit codes
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 LESS_IS_WORSE = ("exhaustion_seconds",)  # of all others a finding is about too much
 RANGE_CHARACTERS = 40  # int() refuses thousands of digits
+_EXPONENT = re.compile(r"[0-9.]+e[-+][0-9]+")
 
 
 class Thresholds(NamedTuple):
@@ -169,17 +171,17 @@ def _with_limit(detail: str, value: float, threshold: Any, unit: str) -> str:
     elif unit == "s" and value < threshold.start:
         limit = f"limit {say(threshold.start)}"
     elif threshold.start != 0 or value < 0:
-        limit = f"allowed {threshold}"
+        limit = f"allowed {written(threshold)}"
     elif say(value) == say(threshold.end):
-        limit = f"{digits(value, unit)}{unit}, limit {threshold}{unit}"
+        limit = f"{digits(value, unit)}{unit}, limit {written(threshold)}{unit}"
     else:
-        limit = f"limit {duration(threshold.end) if unit == 's' else f'{threshold}{unit}'}"
+        limit = f"limit {duration(threshold.end) if unit == 's' else f'{written(threshold)}{unit}'}"
     return f"{detail[:-1]}, {limit})" if detail.endswith(")") else f"{detail} ({limit})"
 
 
 def written(threshold: Any) -> str:
-    """A Range as the options take it; nagiosplugin writes `0:` and `@0:` without their ends."""
-    text = str(threshold)
+    """A Range as the options take it; nagiosplugin writes `0:` and `@0:` without their ends, and 0.00001 as 1e-05."""
+    text = _EXPONENT.sub(lambda found: f"{float(found[0]):.20f}".rstrip("0").rstrip("."), str(threshold))
     return f"{text}0:" if text in ("", "@") else text
 
 

@@ -289,6 +289,12 @@ def test_json_of_a_failure_has_the_same_keys() -> None:
     assert failed["exit_code"] == 3
 
 
+def test_a_failure_fits_an_old_nrpe_whatever_it_is_written_in() -> None:
+    (line,) = output.failure(SPEC, "\N{GRINNING FACE}" * 1000).splitlines()
+    assert line.startswith("TCP_TIME_WAIT UNKNOWN - \N{GRINNING FACE}") and line.endswith("\N{GRINNING FACE}")
+    assert 396 < len(line.encode()) <= 400
+
+
 @pytest.mark.parametrize("stdout", ["closed", "/dev/full", "gone"], ids=["closed", "full", "reader-gone"])
 def test_put_survives(stdout: str) -> None:
     """The exit status is what counts when nobody can be told."""

@@ -234,7 +234,23 @@ def test_digits_minus_and_dot(value: float, unit: str, digits: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"), [("0:", "0:"), ("@0:", "@0:"), ("5", "5"), ("0:5", "5"), ("@0:5", "@5"), ("~:5", "~:5")]
+    ("given", "shown"),
+    [
+        ("0:", "0:"),
+        ("@0:", "@0:"),
+        ("5", "5"),
+        ("0:5", "5"),
+        ("@0:5", "@5"),
+        ("~:5", "~:5"),
+        ("0.00001", "0.00001"),
+        ("@-0.00002:30000000000000000.0", "@-0.00002:30000000000000000"),
+    ],
 )
 def test_a_range_is_shown_as_an_option_takes_it(given: str, shown: str) -> None:
     assert ranges.written(Range(given)) == shown
+
+
+def test_a_breach_of_a_small_limit_names_it_without_an_exponent() -> None:
+    thresholds = ranges.resolve(SPEC, ("resets_per_second=0.00001",), (), NONE)
+    outcome = ranges.evaluate(SPEC, Judged(Phrase("fine"), {"resets_per_second": 2.0}), thresholds)
+    assert str(outcome.breaches[0].phrase) == "resets_per_second 2 (limit 0.00001)"
