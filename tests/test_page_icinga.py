@@ -23,6 +23,7 @@ RUNNING, OWN, AGENTS = (
 )
 REST = [step for step in STEPS if step not in (*RUNNING, *OWN, *AGENTS)]
 KEYS = {spec.key for spec in checks()}
+THEIRS = "/etc/icingaweb2/modules/graphite/templates/tcp.ini"
 PASSWORD = "$(grep -oP 'password = \"\\K[^\"]+' /etc/icinga2/conf.d/api-users.conf)"
 
 
@@ -36,6 +37,7 @@ def host() -> Iterator[Host]:
         # Files of the layer below can't be copied as Icinga's boost::filesystem does it: all of its are made anew.
         anew = "cp -a /etc/icinga2 /root && rm -r /etc/icinga2 && cp -a /root/icinga2 /etc"
         assert host.run(anew).returncode == 0
+        assert host.run(f"install -D /dev/null {THEIRS}").returncode == 0
         yield host
 
 
@@ -96,3 +98,8 @@ def test_services_of_the_host_with_an_agent_are_run_by_it(host: Host) -> None:
 @pytest.mark.parametrize("step", REST, ids=name_of)
 def test_step_of_the_rest(step: Step, host: Host) -> None:
     pages.follow(step, host)
+
+
+def test_what_is_removed_is_all_of_it_and_nothing_else(host: Host) -> None:
+    left = host.run("find /etc/icinga2 /etc/icingaweb2 /etc/cron.d -name '*tcp*'").stdout.split()
+    assert left == [THEIRS]
