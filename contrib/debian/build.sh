@@ -10,7 +10,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 command -v dpkg-buildpackage >/dev/null || {
-    echo "dpkg-buildpackage is missing: apt install dpkg-dev, then make deb names what else it needs" >&2
+    echo "dpkg-buildpackage is missing: apt install build-essential, then make deb names what else it needs" >&2
     exit 1
 }
 mkdir -p "$work/tcptide" "$tree/dist"
