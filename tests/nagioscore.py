@@ -40,6 +40,7 @@ OWN = (
     ("own_warning", "check_tcp_connections", "--local-port 443 -w 1"),
     ("own_critical", "check_tcp_connections", "--local-port 443 -w 1 -c 2"),
     ("own_unknown", "check_tcp_connections", "--local-port https"),
+    ("own_quoted", "check_tcp_connections", r"--unit 'a $HOME\x2d\"b.service' -w total=~:5 -c 'total=@7:9'"),
 )
 
 #: Prints a lot.
@@ -88,11 +89,8 @@ def running() -> Iterator[Host]:
         host.write("/etc/tcptide/tcptide.toml", CONFIGURATION)
         _sampled_twice(host)
         host.run(f"install -m 0644 {TREE}/contrib/nrpe/tcptide.cfg /etc/nagios/nrpe.d/")
-        own = "".join(f"command[{name}]={PLUGINS}/{check} {arguments}\n" for name, check, arguments in OWN)
-        host.write(
-            "/etc/nagios/nrpe.d/own.cfg",
-            f"{own}command[own_long]={LONG}\ncommand[environment]=/usr/bin/env\ncommand[folder]=/bin/pwd\n",
-        )
+        own = "".join(f"command[{name}]={PLUGINS}/{check} {written(arguments)}\n" for name, check, arguments in OWN)
+        host.write("/etc/nagios/nrpe.d/own.cfg", own + AROUND)
         for name in ("commands", "services"):
             host.run(f"install -m 0644 {TREE}/contrib/nagios/{name}.cfg /etc/nagios4/conf.d/")
         host.write("/etc/nagios4/conf.d/hosts.cfg", _members())
@@ -134,9 +132,14 @@ def _members() -> str:
     return text
 
 
+def written(arguments: str) -> str:
+    """As it stands in the files of both: a shell reads it, and before that a dollar is a macro's."""
+    return arguments.replace("$", "$$")
+
+
 def _own_services() -> Iterator[str]:
     for name, check, arguments in OWN:
-        for host, line in (("localhost", f"{check}!{arguments}"), ("web1", f"check_tcptide_by_nrpe!{name}")):
+        for host, line in (("localhost", f"{check}!{written(arguments)}"), ("web1", f"check_tcptide_by_nrpe!{name}")):
             yield (
                 f"define service {{\n    use  tcptide-service\n    host_name  {host}\n    service_description  {name}\n"
                 f"    check_command  {line}\n}}\n"

@@ -113,7 +113,7 @@ def test_a_unit_without_sockets_lacks_its_listener(icinga: Icinga) -> None:
     state, output, arguments = answer(icinga, "unit")
     assert arguments == [
         *("--critical", "listen=1:", "--local-port", "80", "--local-port", "443", "--record", "pool"),
-        *("--unit", "no-such.service"),
+        *("--unit", "no such \\x2d\"$HOME';.service"),
     ]
     assert (state, output) == (2, "TCP_CONNECTIONS CRITICAL - 0 LISTEN (allowed 1:)")
 

@@ -16,6 +16,9 @@ COMMANDS_HEAD = """\
 #
 #   check_command  check_tcp_connections!--local-port 443 -w 5000 -c 8000
 #
+# A shell reads them: put quotes around what it would take for its own, as in --unit 'a\\x2db.service'. And $ is written
+# $$ here.
+#
 # No threshold is set here: the checks have defaults, and /etc/tcptide/tcptide.toml of their host may have others.
 # Changes of state are recorded under the service's name, for reports.
 #

@@ -14,7 +14,8 @@ HEAD = """\
 #
 # There is one command for each set of thresholds, since NRPE as it is shipped takes no arguments from the network. A
 # set of your own is one more line, in a file of your own; it needs a name of its own after --record too, under which
-# reports tell its changes of state. Thresholds can also stand in /etc/tcptide/tcptide.toml.
+# reports tell its changes of state. A shell reads the line, and $ is written $$. Thresholds can also stand in
+# /etc/tcptide/tcptide.toml.
 #
 # A check answers within 8 s. On the server: check_nrpe -H HOST -t 20:UNKNOWN -c NAME
 """
