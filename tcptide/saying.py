@@ -68,7 +68,8 @@ def limit(resource: str) -> str:
     kind, *ends = resource.split(" ")
     if ends:
         return f"{kind} to {ends[-1]}"
-    return {"connections": "connection limit", "conntrack": "conntrack table", "time_wait": "TIME_WAIT table"}[kind]
+    names = {"connections": "connection limit", "conntrack": "conntrack table", "time_wait": "TIME_WAIT table"}
+    return names.get(kind, kind)
 
 
 def moment(wall_seconds: float, now_seconds: float) -> str:

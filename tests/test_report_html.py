@@ -78,7 +78,12 @@ def hostile_history(name: str = HOSTILE) -> dict[str, Any]:
     found = Ahead(f"ports {name} {name}:1", 1.0, 2.0, Forecast("ports", None, None, None, name))
     return {
         "verdicts": {number: Verdict("slow_leak", WALL, 5.0, None, None, None) for number in (1, 2)},
-        "events": [event, event._replace(kind="pattern", message=f"slow_leak: {name}")],
+        "events": [
+            event,
+            event._replace(kind="pattern", message=f"slow_leak: {name}"),
+            event._replace(kind="forecast", new=1),
+            event._replace(kind="forecast", name=f"{name}-", old=1, new=0),
+        ],
         "outlook": said._replace(leaks=(leak,)),
         "ahead": (found,),
     }
