@@ -51,14 +51,15 @@ class Attempt:
 
 
 def of(given: argparse.Namespace, settings: Config, directory: str) -> Attempt:
-    """The attempt that the options ask for; what of them can't be understood is another's to say."""
+    """The attempt that the options ask for. Raises ConfigError for no period: nobody waits for the report of one.
+
+    What else can't be understood is another's to say.
+    """
     now = SYSTEM.wall()
-    report = Report(AD_HOC, 0.0, 0.0, now, "")
-    with suppress(ConfigError):
-        if given.period is not None:
-            asked = period.calendar(given.period, _zone(given, settings), now)
-            report = Report(asked.label, asked.since, asked.until, now, "")
-    return Attempt(directory, given.source, report)
+    if given.period is None:
+        return Attempt(directory, given.source, Report(AD_HOC, 0.0, 0.0, now, ""))
+    asked = period.calendar(given.period, _zone(given, settings), now)
+    return Attempt(directory, given.source, Report(asked.label, asked.since, asked.until, now, ""))
 
 
 def mailed_before(report: Report) -> str:

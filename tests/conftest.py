@@ -95,9 +95,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture(scope="session")
-def forked() -> Iterator[Forking]:
+def forked(script: Callable[[str], str]) -> Iterator[Forking]:
     """Runs tcptide-report without loading its libraries each time."""
-    with forking() as running:
+    with forking(script("tcptide-report")) as running:
         yield running
 
 

@@ -13,9 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 SERVER = """
-import json, os, sys, time, traceback
+import importlib, json, os, runpy, sys, time, traceback
 os.environ["MPLBACKEND"] = "agg"
-from tcptide.reporter import cli, formats, load, mailing, message, page, progress, saved
+main = runpy.run_path(sys.argv[1])["main"]
+for name in ("formats", "load", "mailing", "message", "page", "progress", "saved"):
+    importlib.import_module(main.__module__.replace("cli", name))
 
 def run(asked):
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
@@ -28,7 +30,7 @@ def run(asked):
     time.tzset()
     sys.argv = asked["command"]
     try:
-        status = cli.main()
+        status = main()
     except SystemExit as error:
         status = error.code
     except BaseException:
@@ -74,9 +76,9 @@ class Forking:
 
 
 @contextmanager
-def forking() -> Iterator[Forking]:
-    """A process that waits for runs; it ends with its standard input."""
-    command = [sys.executable, "-c", SERVER]
+def forking(script: str) -> Iterator[Forking]:
+    """A process that waits for runs of the script; it ends with its standard input."""
+    command = [sys.executable, "-c", SERVER, script]
     with subprocess.Popen(command, cwd="/", env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         yield Forking(server)
         assert server.stdin

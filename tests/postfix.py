@@ -45,9 +45,8 @@ postlog   unix-dgram n - n - 1 postlogd
 """
 
 
-@contextmanager
-def running(folder: str) -> Iterator[dict[str, str]]:
-    """Postfix in a folder that everybody can reach; gives the environment in which sendmail finds it. Needs root."""
+def prepare(folder: str) -> None:
+    """Make a folder that everybody can reach one that Postfix can run in, with etc/main.cf and etc/master.cf."""
     nobody, postfix = pwd.getpwnam("nobody"), pwd.getpwnam("postfix")
     for name in ("etc", "spool", "data", "mail"):
         os.makedirs(f"{folder}/{name}")
@@ -56,6 +55,12 @@ def running(folder: str) -> Iterator[dict[str, str]]:
     for name, text in (("main.cf", MAIN.format(folder, nobody.pw_uid, nobody.pw_gid)), ("master.cf", MASTER)):
         with open(f"{folder}/etc/{name}", "w", encoding="ascii") as file:
             file.write(text)
+
+
+@contextmanager
+def running(folder: str) -> Iterator[dict[str, str]]:
+    """Postfix in such a folder; gives the environment in which sendmail finds it. Needs root."""
+    prepare(folder)
     with open(f"{folder}/stdout", "wb") as output:
         command = ("/usr/sbin/postfix", "-c", f"{folder}/etc", "start-fg")
         daemon = subprocess.Popen(command, stdout=output, stderr=output)

@@ -5,7 +5,6 @@ Mounts, processes and files are private: the machine's own jobs do not run here.
 """
 
 import email
-import email.policy
 import glob
 import os
 import pwd
@@ -14,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from email.message import Message
 from typing import NamedTuple
 
 import pytest
@@ -22,6 +22,7 @@ from tcptide import ledger, statefiles
 from tcptide.clock import SYSTEM
 from tcptide.store import Reader
 
+from . import postfix
 from .reporting import MINUTE, WALL, minute, stored
 from .test_layers import TREE
 from .worlds import eventually, run, start
@@ -30,9 +31,9 @@ FASTER = 30
 WAIT_SECONDS = 60.0
 DAY = 86_400.0
 
-#: Stand for programs of the host, and keep what they are told.
+#: They keep what they are told: the one in place of the host's, the other before it does its work.
 LOGGER = '#!/bin/sh\nexec cat >>"{folder}/out/log"\n'
-SENDMAIL = '#!/bin/sh\n{{ echo "$(id -un) $*"; env | sort; }} >"{folder}/out/called"\nexec cat >"{folder}/out/mail"\n'
+SENDMAIL = '#!/bin/sh\n{{ echo "$(id -un) $*"; env | sort; }} >"{folder}/out/called"\nexec /usr/sbin/sendmail "$@"\n'
 
 MOUNTS = """
 set -e
@@ -43,6 +44,9 @@ mount --bind "$W/run" /run
 mount --bind "$W/opt" /opt
 mount --bind "$W/lib" /var/lib
 mount --bind "$W/logger" "$(command -v logger)"
+mount --bind "$W/postfix/etc/main.cf" /etc/postfix/main.cf
+mount --bind "$W/postfix/etc/master.cf" /etc/postfix/master.cf
+postfix start-fg >"$W/postfix/stdout" 2>&1 &
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LD_PRELOAD="$PRELOAD" FAKETIME="$FAKETIME" cron -f -L 15
 """
 
@@ -127,6 +131,7 @@ def scene(script: Callable[[str], str], folder: str) -> Cron:
         os.chmod(f"{folder}/{name}", 0o755)
     with open(f"{folder}/cron.d/tcptide", "w", encoding="ascii") as file:
         file.write(f"TCPTIDE_CONFIG={folder}/tcptide.toml\n{cron_file().replace('--spread 3600', '--spread 1')}")
+    postfix.prepare(f"{folder}/postfix")
     for name in ("lib/tcptide", "lib/tcptide/reports", "out"):
         os.chown(f"{folder}/{name}", agent.pw_uid, agent.pw_gid)
     os.chmod(f"{folder}/lib/tcptide", 0o750)
@@ -140,8 +145,8 @@ def scene(script: Callable[[str], str], folder: str) -> Cron:
 def cron(script: Callable[[str], str]) -> Iterator[Cron]:
     """Cron has fired the sampler and the report."""
     faketime = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), None)
-    if faketime is None or shutil.which("cron", path="/usr/sbin") is None:
-        pytest.skip("needs cron and faketime: apt install cron faketime")
+    if faketime is None or None in (shutil.which(name, path="/usr/sbin") for name in ("cron", "postfix")):
+        pytest.skip("needs cron, faketime and Postfix: apt install cron faketime postfix")
     try:
         pwd.getpwnam("nagios")
     except KeyError:
@@ -175,13 +180,23 @@ def test_cron_takes_samples(cron: Cron) -> None:
     }
 
 
+def contents(mail: Message) -> list[bytes]:
+    """Text, HTML and pictures."""
+    parts = [part.get_payload(decode=True) for part in mail.walk() if not part.is_multipart()]
+    return [part.replace(b"\r\n", b"\n") for part in parts if isinstance(part, bytes)]
+
+
 @pytest.mark.root
 def test_cron_mails_the_week(cron: Cron) -> None:
     label = "{}-W{:02}".format(*datetime.fromtimestamp(time.time() - 7 * DAY).isocalendar()[:2])
     names = sorted(os.listdir(f"{cron.state}/reports"))
     assert [name.rpartition(label)[2] for name in names] == [".eml", ".html"]
-    mail = email.message_from_string(cron.read("mail"), policy=email.policy.default)
+    (mail,) = postfix.delivered(f"{cron.folder}/postfix", 1)
     assert (mail["To"], label in mail["Subject"]) == ("ops@example.org", True)
+    assert (mail["X-Original-To"], mail["Return-Path"]) == ("ops@example.org", "<tcptide@example.org>")
+    with open(f"{cron.state}/reports/{names[0]}", "rb") as file:
+        kept = email.message_from_binary_file(file)
+    assert contents(mail) == contents(kept) and len(contents(mail)) > 5
     (report,) = ledger.reports(cron.state, "host")
     assert (report.label, report.failure, report.mailed_seconds is None) == (label, None, False)
 

@@ -5,6 +5,8 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
 from email import message_from_bytes
@@ -229,12 +231,38 @@ def test_what_keeps_a_report_from_being_mailed_is_in_the_ledger(run: Run, sendma
     assert failures() == {}  # it was not looked at yet
     missing = failing(2, "--period", "2025-11-18", "--output", "missing/")
     none = failing(1, "--period", "2025-11-19")
-    typed = failing(2, "--period", "wek")
+    assert failing(2, "--period", "wek").startswith("--period: 'wek' is none of")
+    assert failing(2, "--period", "2999-01-01").startswith("--period: 2999-01-01 is not over yet")
     unknown = failing(2, "--period", "2025-11-20", mail="")
-    assert failures() == {"2025-11-18": missing, "2025-11-19": none, "ad-hoc": typed, "2025-11-20": unknown}
+    loose = failing(2, mail="")
+    assert failures() == {"2025-11-18": missing, "2025-11-19": none, "2025-11-20": unknown, "ad-hoc": loose}
     assert missing == f"--output: there is no directory {tmp_path}/reports/missing"
     assert run("--state-dir", directory, *DAY, "--email", mail=sendmail).returncode == 0
     assert failures()["2025-11-18"] is None and sent(tmp_path) == 1
+
+
+def test_missing_extra_is_in_the_ledger(run: Run, script: Callable[[str], str], sendmail: str, tmp_path: str) -> None:
+    """tcptide is installed without [report]: what its packages are is said, and check_tcptide can tell it."""
+    directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
+    installed = sysconfig.get_path("purelib")
+    os.mkdir(f"{tmp_path}/bare")
+    for name in ("tcptide", "nagiosplugin", "psutil"):
+        os.symlink(f"{installed}/{name}", f"{tmp_path}/bare/{name}")
+    with open(f"{tmp_path}/tcptide.toml", "w", encoding="utf-8") as file:
+        file.write(sendmail)
+    program = [sys.executable, "-S", script("tcptide-report")]
+    command = [*program, "--config", f"{tmp_path}/tcptide.toml", "--state-dir", directory]
+    environ = {"PYTHONPATH": f"{tmp_path}/bare"}
+    done = subprocess.run(
+        [*command, *DAY, "--email"], env=environ, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60
+    )
+    why = "matplotlib is missing: pip install 'tcptide[report]'"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"tcptide-report: {why}\n")
+    (row,) = ledger.reports(directory, "host")
+    assert (row.label, row.failure, row.mailed_seconds, sent(tmp_path)) == ("2025-11-18", why, None, 0)
+    assert run("--state-dir", directory, *DAY, "--email", mail=sendmail).returncode == 0  # installed meanwhile
+    (row,) = ledger.reports(directory, "host")
+    assert (row.label, row.failure, row.mailed_seconds is None, sent(tmp_path)) == ("2025-11-18", None, False, 1)
 
 
 def test_period_that_was_mailed_is_neither_read_nor_written_again(run: Run, sendmail: str, tmp_path: str) -> None:
