@@ -12,6 +12,7 @@ from .ranges import STATES, UNKNOWN, Breach, Outcome, Thresholds, digits, writte
 from .spec import CheckSpec, Judged, Phrase
 
 LINE_CHARACTERS = 120  # of line 1 without perfdata: what a text message carries
+LINE_BYTES = 1000  # of all of it: NRPE before version 3 cuts at 1,023
 LONG_LINES = 12
 LONG_BYTES = 4096
 FINDING_LINES = 2  # what it is and the evidence; the next step
@@ -52,9 +53,7 @@ def plain(spec: CheckSpec, answer: Answer, outcome: Outcome, thresholds: Mapping
     line, left_out = first_line(spec, answer, outcome)
     parts = [[clean(text) for text in part] for part in _long_output(answer, outcome, left_out, verbose)]
     long_lines = [text for part in parts for text in part] if verbose else shorten(*parts)
-    perfdata = " ".join(_perfdata(spec, answer.judged, thresholds))
-    lines = [f"{line} | {perfdata}" if perfdata else line, *long_lines]
-    return "\n".join(lines) + "\n"
+    return "\n".join([_with_perfdata(line, spec, answer.judged, thresholds), *long_lines, ""])
 
 
 def first_line(spec: CheckSpec, answer: Answer, outcome: Outcome) -> tuple[str, list[str]]:
@@ -156,6 +155,16 @@ def _long_output(answer: Answer, outcome: Outcome, left_out: list[str], verbose:
         )
         findings += [f"not seen: {what}" for what in origin.unseen]
     return heads, list(answer.judged.details), findings
+
+
+def _with_perfdata(line: str, spec: CheckSpec, judged: Judged, thresholds: Mapping[str, Thresholds]) -> str:
+    """Line 1, without the thresholds where they would have an old NRPE cut values."""
+    for known in (thresholds, dict.fromkeys(thresholds, Thresholds(None, None))):
+        perfdata = " ".join(_perfdata(spec, judged, known))
+        whole = f"{line} | {perfdata}" if perfdata else line
+        if len(whole.encode("utf-8", "replace")) <= LINE_BYTES:
+            break
+    return whole
 
 
 def _perfdata(spec: CheckSpec, judged: Judged, thresholds: Mapping[str, Thresholds]) -> Iterable[str]:

@@ -106,3 +106,14 @@ def test_line_1_of_a_busy_host_stays_under_1_kb(spec: CheckSpec) -> None:
     said = judging.lines(spec, Judged(Phrase("x" * LINE_CHARACTERS), largest), *arguments)[0]
     assert len(re.findall(r"(\w+)=", said)) == len(spec.metrics)
     assert len(said.encode()) < 1024
+
+
+@pytest.mark.parametrize("spec", checks(), ids=lambda spec: spec.key)
+def test_line_1_stays_under_1_kb_with_the_longest_thresholds_in_any_script(spec: CheckSpec) -> None:
+    """Thresholds go then, and no value."""
+    most = "@1234567890123456.5:12345678901234567.5"
+    largest = {metric.label: LARGE if metric.maximum is None else metric.maximum - 0.01 for metric in spec.metrics}
+    arguments = [text for label in largest for text in ("-w", f"{label}={most}", "-c", f"{label}={most}")]
+    said = judging.lines(spec, Judged(Phrase("\N{GRINNING FACE}" * LINE_CHARACTERS), largest), *arguments)[0]
+    assert len(re.findall(r"(\w+)=\d", said)) == len(spec.metrics)
+    assert len(said.encode()) <= 1000
