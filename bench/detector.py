@@ -6,6 +6,7 @@ with a limit "ttl", "lo", "hi": seconds until the sum of the states reaches it, 
 """
 
 from collections.abc import Mapping
+from math import nan
 from typing import Any
 
 from tcptide.forecast import Tracker, forecast
@@ -23,7 +24,7 @@ class Judge:
         self._detector = Detector(interval_seconds, sensitivity)
         self._tracker = Tracker(interval_seconds)
         self._limit = limit
-        self._before: float | None = None
+        self._before = nan
         self._forecast = Forecast("connections", None, None, None, "no growth")
         self._made = 0.0
         self._leaking = False
@@ -31,20 +32,24 @@ class Judge:
     def update(self, t: float, states: Mapping[str, float]) -> dict[str, Any]:
         """The verdict on one sample."""
         verdict = self._detector.update(t, states)
-        answer: dict[str, Any] = {"class": verdict.pattern}
-        if self._limit:
-            leak = self._detector.leak
-            elapsed, self._before = None if self._before is None else t - self._before, t
-            self._tracker.update(t, verdict.seen, elapsed_seconds=elapsed, leak=leak)
-            if not 0 <= t - self._made < _FORECAST_SECONDS or self._leaking != (leak is not None):
-                self._forecast = forecast(self._tracker.trend("connections"), "connections", self._limit, t)
-                self._made, self._leaking = t, leak is not None
-            _, ttl, low, high, _ = self._forecast
-            passed = t - self._made
-            answer["ttl"] = None if ttl is None else max(0.0, ttl - passed)
-            answer["lo"] = None if low is None else max(0.0, low - passed)
-            answer["hi"] = None if high is None else max(0.0, high - passed)
-        return answer
+        if not self._limit:
+            return {"class": verdict.pattern}
+        elapsed, self._before = t - self._before, t
+        leak = self._detector.leak
+        self._tracker.update(t, verdict.seen, elapsed_seconds=elapsed, leak=leak)
+        passed, leaking = t - self._made, leak is not None
+        if not 0 <= passed < _FORECAST_SECONDS or leaking != self._leaking:
+            self._forecast = forecast(self._tracker.trend("connections"), "connections", self._limit, t)
+            self._made, self._leaking, passed = t, leaking, 0.0
+        _, ttl, low, high, _ = self._forecast
+        if ttl is None or low is None:
+            return {"class": verdict.pattern, "ttl": None, "lo": None, "hi": None}
+        return {
+            "class": verdict.pattern,
+            "ttl": max(0.0, ttl - passed),
+            "lo": max(0.0, low - passed),
+            "hi": None if high is None else max(0.0, high - passed),
+        }
 
 
 def factory(meta: Mapping[str, Any]) -> Judge:

@@ -126,11 +126,11 @@ class Tracker:
         leak: SlowLeak | None = None,
     ) -> None:
         """One sample; used None: not seen. leak: what LeakFinder says of this sample, if that is part of the series."""
-        known = elapsed_seconds is not None and 0 <= elapsed_seconds < math.inf
-        passed = elapsed_seconds if known and elapsed_seconds is not None else self.interval
-        self.seconds, self.wall = self.seconds + passed, wall_seconds
-        if restarted or not known or passed > GAP_INTERVALS * self.interval:
+        if elapsed_seconds is None or not 0 <= elapsed_seconds < math.inf:
+            elapsed_seconds, restarted = self.interval, True
+        if restarted or elapsed_seconds > GAP_INTERVALS * self.interval:
             self.ramps.clear()
+        self.seconds, self.wall = self.seconds + elapsed_seconds, wall_seconds
         if used is None or not 0 <= used < 1e15:
             return
         block = int(self.seconds // BLOCK_SECONDS)
@@ -141,7 +141,8 @@ class Tracker:
         self.used, self.leak = float(used), leak
         base = used - (leak.sockets if leak else 0.0)
         if self.day and self.day[-1] is not None:
-            self.rough += ROUGH_PACE * (min(abs(base - self.day[-1]), 5 * self.rough + 5) - self.rough)
+            off, most = abs(base - self.day[-1]), 5 * self.rough + 5
+            self.rough += ROUGH_PACE * ((off if off < most else most) - self.rough)
         self.sum += base
         self.count += 1
         self.ramps.take(self.seconds, self.used, self._yesterday)

@@ -34,10 +34,7 @@ class Detector:
         self._pace = Pace(interval_seconds)
         self._wall: float | None = None
         self._down = False  # after a fall that lasted
-        self._leaked, self._leaked_samples = (
-            0.0,
-            0,
-        )  # the most sockets that were left over lately, and for how long still
+        self._leaked, self._leaked_samples = 0.0, 0  # most sockets that were left over lately; for how long still
         self._pattern, self._since = "insufficient_data", 0.0
         self.leak: SlowLeak | None = None
         self._begin(interval_seconds)
@@ -65,7 +62,7 @@ class Detector:
         passed = self._passed(wall_seconds, elapsed_seconds, restarted)
         self._leaked_samples -= 1
         leak = self._leaks.found
-        leaked = max(left_over, leak.sockets if leak else 0.0)
+        leaked = max(left_over, leak.sockets) if leak else left_over
         if leaked > self._leaked or self._leaked_samples < 0:
             self._leaked, self._leaked_samples = leaked, _LEAKED_SAMPLES
         total = float(sum(states.values()))
@@ -75,15 +72,15 @@ class Detector:
         changes = self._changes
         name, level = changes.update(wall_seconds, passed, total, self._leaked), changes.level
         elapsed = None if passed is None else passed * self.interval_seconds
-        unusual = changes.going_on or changes.explained or changes.away
-        recovered, self._down = self._down and not changes.fell_from, bool(changes.fell_from)
-        self.leak = self._leaks.update(wall_seconds, elapsed, states, event=unusual, restarted=restarted or recovered)
+        was_down, self._down = self._down, changes.fell_from > 0
+        restarted = restarted or (was_down and not self._down)  # nobody there is who was before it fell
+        self.leak = self._leaks.update(wall_seconds, elapsed, states, event=changes.is_unusual(), restarted=restarted)
         if self.leak is not None and self.leak.state == "ESTABLISHED" and total < changes.fell_from:
             self.leak = None  # it only comes back
         if name is None and self.leak is not None:
             name, level = "slow_leak", max(0.0, total - self.leak.sockets)
         if name is None:
-            self._pattern = "periodic" if changes.periodic else "normal" if changes.ready else "insufficient_data"
+            self._pattern = changes.calm()
             return Verdict(self._pattern, None, level, total, None, None)
         if name != self._pattern:
             if self._pattern in QUIET_PATTERNS or "slow_leak" in (name, self._pattern):

@@ -33,7 +33,6 @@ class Coarse:
         self.days = Days(interval_seconds)
         self.level: float | None = None  # what is expected now
         self._event = 0  # samples that it goes on
-        self.explained = self.periodic = self.away = False
         self.fell_from = 0.0
 
     @property
@@ -41,15 +40,13 @@ class Coarse:
         """Of the event that goes on."""
         return self._event
 
-    @property
-    def going_on(self) -> bool:
-        """Whether something happens that isn't usual."""
+    def is_unusual(self) -> bool:
+        """Whether something goes on."""
         return self._event > 0
 
-    @property
-    def ready(self) -> bool:
-        """Whether there is a day to compare with."""
-        return self.level is not None
+    def calm(self) -> str:
+        """The pattern where no event has a name: without a day to compare with nothing can be said."""
+        return "insufficient_data" if self.level is None else "normal"
 
     def update(self, wall_seconds: float, passed: int | None, value: float, leaked: float = 0.0) -> str | None:
         """The name of the event that goes on, None without one.

@@ -29,8 +29,8 @@ _BACK_SCALES, _BACK_RATIO = 3.0, 0.15
 def median(values: Sequence[float]) -> float:
     """The median of at least one value."""
     ordered = sorted(values)
-    half, odd = divmod(len(ordered), 2)
-    return ordered[half] if odd else (ordered[half - 1] + ordered[half]) / 2
+    half = len(ordered) // 2
+    return (ordered[half] + ordered[~half]) / 2
 
 
 class Event:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from tcptide.detection.onsets import Base, Follower, Kind, Onset
 
+FOLLOWED = ("ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT")
+MOST = 1e12  # sockets that can be
 BLOCK_SAMPLES = 10
 BLOCK_SECONDS = (60.0, 600.0)  # at least and at most, but never less than two samples
 CUT = 5  # the highest fifth of a block's samples is cut off: bursts
@@ -23,7 +25,6 @@ TOLD = 10.0  # times as much, and it says enough
 OFFSET = 2.0  # added before a logarithm, so that an idle host has one
 AGREEING = 2  # blocks in a row
 EVENT_SECONDS = 900.0  # an event this long may have left another level
-KEPT_EVIDENCE = 4.0  # standard deviations: with less a leak is over
 KEPT = 0.5  # of what had piled up at most: with less it is gone
 GONE_SAMPLES = 5  # in a row, so that one odd sample is not the end
 STALLED = 0.25  # of its mean rate: with less, give or take a standard error, it grows no more
@@ -112,9 +113,8 @@ class LeakFinder:
         explanation. restarted: no connection of the sample before is left.
         """
         known = elapsed_seconds is not None and 0 <= elapsed_seconds < math.inf
-        self.seconds += elapsed_seconds if known and elapsed_seconds is not None else self.interval
-        get = states.get
-        now = [_count(get("ESTABLISHED")), _count(get("TIME_WAIT")), _count(get("CLOSE_WAIT"))]
+        self.seconds += elapsed_seconds if elapsed_seconds is not None and known else self.interval
+        now = [count if count and 0 < count < MOST else 0 for count in map(states.get, FOLLOWED)]
         if restarted:
             self._end()
         block = int(self.seconds // self.span)
@@ -169,7 +169,7 @@ class LeakFinder:
         if self.onset is not None and self.growth is not None and self.which is not None:
             kind, onset, base = KINDS[self.which], onsets[self.which], self.onset.base
             base = base._replace(drift=base.drift * self.memory)
-            if onset is None or onset.evidence < KEPT_EVIDENCE:
+            if onset is None:
                 self._end()
                 return
             self.onset = onset._replace(base=base)
@@ -264,7 +264,3 @@ def _is_load(kind: Kind, onset: Onset, established: float, time_wait: float, clo
 
 def _exp(value: float) -> float:
     return math.exp(min(max(value, -40.0), 40.0))
-
-
-def _count(value: float | None) -> float:
-    return float(value) if value is not None and 0 <= value < 1e12 else 0.0

@@ -21,6 +21,7 @@ OUTSTANDING = 4.0  # times the mean size: more doesn't teach more
 APART = 1.5  # ages of neighbouring onsets
 YOUNG_BLOCKS, OLD_BLOCKS = 6.0, 220.0  # onsets younger are all kept, older are none
 LEAST_AGE = 4.0  # blocks before an onset is believed
+LEAST_EVIDENCE = 4.0  # standard deviations: with less it is none
 DIGITS = 6
 
 
@@ -181,15 +182,14 @@ class Follower:
         del rests[: -2 * FAR]
 
     def best(self, total: float) -> Onset | None:
-        """The onset that explains most, of those since which enough has come together."""
-        found, most, enough = None, 0.0, max(self.kind.least, self.kind.share * total) / self.scale
+        """The onset that explains most, of those with some evidence and since which enough has come together."""
+        found, most, enough = None, LEAST_EVIDENCE**2, max(self.kind.least, self.kind.share * total) / self.scale
         for onset in self.bank:
-            since, _, _, _, _, score, information = onset
-            age = self.block - since
-            if score <= 0 or age < LEAST_AGE or not information:
-                continue
-            if score * age > enough * information and score * score > most * information:
-                found, most = onset, score * score / information
+            score, information = onset[5], onset[6]
+            if score > 0 and score * score > most * information:
+                age = self.block - onset[0]
+                if age >= LEAST_AGE and score * age > enough * information:
+                    found, most = onset, score * score / information
         if found is None:
             return None
         block, share, on_level, on_slope, on_drift, score, information = found

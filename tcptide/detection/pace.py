@@ -31,8 +31,9 @@ class Pace:
         if _SHORT_INTERVALS <= intervals <= GAP_INTERVALS and not restarted:
             self._recent.append(-elapsed_seconds)
             self._same = 0
-            passed = max(1, round(intervals + self._rest))
-            self._rest = max(-0.5, min(0.5, intervals + self._rest - passed))
+            due = intervals + self._rest
+            passed = int(due + 0.5) or 1
+            self._rest = due - passed if due > 0.5 else -0.5
             return passed
         if restarted or not 0 < elapsed_seconds < inf:
             self._same = 0

@@ -7,6 +7,7 @@ by any steady clock.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from operator import mul, sub
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ WIDER = 4  # points of one resolution make one of the next
 WIDEST_SECONDS = 1200.0  # from a point to the next
 EVIDENCE = 8.0  # standard errors that a slope must stand out
 UNUSUAL = 6.0  # times the usual change in such a time
-USUAL_PACE = 0.02  # how fast what is usual follows, a point
+USUAL_POINTS = 50  # over which what is usual is learnt
 SHARE, LEAST = 0.05, 10.0  # of the value, and units, that a ramp must have risen
 HALF = (0.2, 0.75)  # of the rise lies in the first half
 ONE_STEP = 0.5  # of the rise, at most, is between two points
@@ -91,7 +92,7 @@ class Ramps:
 
     def take(self, seconds: float, value: float, yesterday: Callable[[float, float], float | None]) -> None:
         """A sample; yesterday(start, end): how fast it rose then, a day before, if known."""
-        if (ramp := self.best()) is not None:
+        if self.ramps and (ramp := self.best()):
             away = value - ramp.at(seconds)
             self.lag += LAG_PACE * (away - self.lag)
             self.noise += NOISE_PACE * (min(abs(away - self.lag), 5 * self.noise + 5) - self.noise)
@@ -110,14 +111,14 @@ class Ramps:
         if n > many:
             del times[0], values[0]
             n = many
-        self.taken[level] += 1
+        taken = self.taken[level] = self.taken[level] + 1
         if n >= few:
             self._look(2 * level, times, values, few, yesterday)
         if self.onset is not None:  # as much of it as there is
-            many = max(few + 1, sum(1 for each in times if each >= self.onset))
+            many = max(few + 1, n - bisect_left(times, self.onset))
         if n >= many:
             self._look(2 * level + 1, times, values, many, yesterday)
-        if level + 1 < len(self.points) and self.taken[level] % WIDER == 0:
+        if taken % WIDER == 0 and level + 1 < len(self.points):
             mean_time, mean = sum(times[-WIDER:]) / WIDER, sum(values[-WIDER:]) / WIDER
             self._take(level + 1, _tenths(mean_time), _tenths(mean), yesterday)
 
@@ -151,9 +152,9 @@ class Ramps:
         if self.ramps and self.ramps.pop(str(window), None) is not None and not self.ramps:
             self.onset = None
         taken = self.taken[window // 2]
-        pace = (USUAL_PACE if taken > 1 / USUAL_PACE else 1 / taken) if usual else 1.0
         size, most = abs(change), 3 * usual + LEAST
-        self.usual[window] = usual + pace * ((size if size < most else most) - usual)
+        points = (taken if taken < USUAL_POINTS else USUAL_POINTS) if usual else 1
+        self.usual[window] = usual + ((size if size < most else most) - usual) / points
 
     def dump(self) -> list[Any]:
         """What load() needs, as JSON."""
@@ -167,7 +168,7 @@ class Ramps:
 
 def _tenths(value: float) -> float:
     """Rounded, so that it is short as JSON; round() takes longer than all else that is done with a point."""
-    return int(10 * value + 0.5) / 10
+    return (10 * value + 0.5) // 1 / 10
 
 
 def line(times: list[float], values: list[float], age: float) -> Ramp | None:

@@ -77,25 +77,17 @@ class Steps:
         """Of the event that goes on."""
         return 1 if self.event is None else self.event.samples
 
-    @property
-    def going_on(self) -> bool:
-        """Whether something happens that isn't usual, or only at this time of day."""
-        return self.event is not None
+    def is_unusual(self) -> bool:
+        """Whether something goes on, if only at this time of day, or has become usual and may still go back."""
+        if self.event is not None or self.explained:
+            return True
+        return self._may_go_back() and self.level is not None and not self._is_back(self.level)
 
-    @property
-    def away(self) -> bool:
-        """Whether a flood or an outage lasts for so long that its level is the usual one, and may still go back."""
-        return self._may_go_back and self.level is not None and not self._is_back(self.level)
-
-    @property
-    def periodic(self) -> bool:
-        """Whether bursts come and go on time."""
-        return self.cycle.active
-
-    @property
-    def ready(self) -> bool:
-        """Whether enough is known to say something."""
-        return self.event is not None or len(self._reference) > FEWEST
+    def calm(self) -> str:
+        """The pattern where no event has a name."""
+        if self.cycle.active:
+            return "periodic"
+        return "normal" if self.event is not None or len(self._reference) > FEWEST else "insufficient_data"
 
     def update(self, wall_seconds: float, passed: int | None, value: float, leaked: float = 0.0) -> str | None:
         """The name of the event that goes on, None without one.
@@ -236,15 +228,16 @@ class Steps:
 
     def _is_recovery(self, now: float, seen: float) -> bool:
         """Whether what comes after an event that had become usual leads from its level towards the one before it."""
-        if not self._may_go_back:
+        if not self._may_go_back():
             return False
         before = self._was[0]
         return self._is_back(seen) or min(now, before) < seen < max(now, before)
 
-    @property
     def _may_go_back(self) -> bool:
         """Whether it is not long ago that a flood's or an outage's level became the usual one."""
-        return bool(self._was) and (self._number - self._was[2]) * self.interval_seconds < RECOVERY_SECONDS
+        if not self._was:
+            return False
+        return (self._number - self._was[2]) * self.interval_seconds < RECOVERY_SECONDS
 
     def _is_back(self, seen: float) -> bool:
         """Whether this is the level before the event that had become usual, of which there is one."""
