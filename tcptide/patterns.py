@@ -16,7 +16,7 @@ from tcptide.detection.steps import Steps
 from tcptide.model import QUIET_PATTERNS, Verdict
 
 #: Raise it with every change that makes the same samples give another verdict.
-VERSION = "2"
+VERSION = "3"
 
 #: What a change must be, as a share of what `quiet` asks for.
 FACTORS = {"quiet": 1.0, "normal": 0.85, "eager": 0.7}
@@ -66,7 +66,7 @@ class Detector:
         if leaked > self._leaked or self._leaked_samples < 0:
             self._leaked, self._leaked_samples = leaked, _LEAKED_SAMPLES
         total = float(sum(states.values()))
-        if not 0 <= total < inf:
+        if not 0.0 <= total < inf:
             states = {state: count for state, count in states.items() if 0 <= count < inf}
             total = float(sum(states.values()))
         changes = self._changes
