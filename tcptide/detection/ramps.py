@@ -17,7 +17,7 @@ WIDER = 4  # points of one resolution make one of the next
 WIDEST_SECONDS = 1200.0  # from a point to the next
 EVIDENCE = 8.0  # standard errors that a slope must stand out
 UNUSUAL = 6.0  # times the usual change in such a time
-USUAL_POINTS = 50  # over which what is usual is learnt
+USUAL_POINTS = 25  # over which what is usual is learnt
 SHARE, LEAST = 0.05, 10.0  # of the value, and units, that a ramp must have risen
 HALF = (0.2, 0.75)  # of the rise lies in the first half
 ONE_STEP = 0.5  # of the rise, at most, is between two points
@@ -112,12 +112,13 @@ class Ramps:
             del times[0], values[0]
             n = many
         taken = self.taken[level] = self.taken[level] + 1
-        if n >= few:
-            self._look(2 * level, times, values, few, yesterday)
-        if self.onset is not None:  # as much of it as there is
-            many = max(few + 1, n - bisect_left(times, self.onset))
-        if n >= many:
-            self._look(2 * level + 1, times, values, many, yesterday)
+        if level or taken % 2 == 0 or self.onset is not None:  # every other sample is enough where nothing rises
+            if n >= few:
+                self._look(2 * level, times, values, n - few, yesterday)
+            if self.onset is not None:  # as much of it as there is
+                many = max(few + 1, n - bisect_left(times, self.onset))
+            if n >= many:
+                self._look(2 * level + 1, times, values, n - many, yesterday)
         if taken % WIDER == 0 and level + 1 < len(self.points):
             mean_time, mean = sum(times[-WIDER:]) / WIDER, sum(values[-WIDER:]) / WIDER
             self._take(level + 1, _tenths(mean_time), _tenths(mean), yesterday)
@@ -127,15 +128,16 @@ class Ramps:
         window: int,
         times: list[float],
         values: list[float],
-        n: int,
+        first: int,
         yesterday: Callable[[float, float], float | None],
     ) -> None:
-        """Look for a ramp in the last n points."""
-        change = (values[-1] + values[-2] - values[-n] - values[1 - n]) / 2
+        """Look for a ramp in the points from the first on."""
+        last = len(values) - 1
+        change = (values[last] + values[last - 1] - values[first] - values[first + 1]) * 0.5
         usual = self.usual[window]
         ramp = None
-        if change > LEAST and change > UNUSUAL * usual and change > SHARE * values[-1]:
-            times, values = times[-n:], values[-n:]
+        if change > LEAST and change > UNUSUAL * usual and change > SHARE * values[last]:
+            times, values = times[first:], values[first:]
             ramp = line(times, values, times[-1] - (times[0] if self.onset is None else self.onset))
         if ramp is not None:
             before = yesterday(ramp.start, ramp.end)
@@ -152,7 +154,7 @@ class Ramps:
         if self.ramps and self.ramps.pop(str(window), None) is not None and not self.ramps:
             self.onset = None
         taken = self.taken[window // 2]
-        size, most = abs(change), 3 * usual + LEAST
+        size, most = abs(change), 3.0 * usual + LEAST
         points = (taken if taken < USUAL_POINTS else USUAL_POINTS) if usual else 1
         self.usual[window] = usual + ((size if size < most else most) - usual) / points
 
