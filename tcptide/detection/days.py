@@ -32,12 +32,12 @@ class Days:
         """Learn from a sample. A clock that steps back fills its hours again."""
         block = int(wall_seconds // self.block_seconds)
         if block != self._block:
-            size = len(self._means)
             if self._samples:
+                size = len(self._means)
                 mean = float(f"{self._sum / self._samples:.4g}")
                 self._means[self._block % size] = int(mean) if mean >= 100 else mean  # short as JSON
-            for skipped in range(max(self._block + 1, block - size), block):
-                self._means[skipped % size] = None
+                for skipped in range(max(self._block + 1, block - size), block):
+                    self._means[skipped % size] = None
             self._block, self._sum, self._samples = block, 0.0, 0
         self._sum += value
         self._samples += 1

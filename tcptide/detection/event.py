@@ -30,7 +30,7 @@ def median(values: Sequence[float]) -> float:
     """The median of at least one value."""
     ordered = sorted(values)
     half = len(ordered) // 2
-    return (ordered[half] + ordered[~half]) / 2
+    return (ordered[half] + ordered[~half]) * 0.5
 
 
 class Event:

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 from tcptide.detection.onsets import Base, Follower, Kind, Onset
 
-FOLLOWED = ("ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT")
-MOST = 1e12  # sockets that can be
 BLOCK_SAMPLES = 10
 BLOCK_SECONDS = (60.0, 600.0)  # at least and at most, but never less than two samples
 CUT = 5  # the highest fifth of a block's samples is cut off: bursts
@@ -22,6 +20,7 @@ WANDER = 0.05  # how far, as a share, to start with
 UNEXPLAINED = 0.2  # and where TIME_WAIT says little of the traffic: a day's swing
 TELLING = 3.0  # TIME_WAIT that says half as much as it could
 TOLD = 10.0  # times as much, and it says enough
+MOST = 1e12  # sockets
 OFFSET = 2.0  # added before a logarithm, so that an idle host has one
 AGREEING = 2  # blocks in a row
 EVENT_SECONDS = 900.0  # an event this long may have left another level
@@ -114,13 +113,12 @@ class LeakFinder:
         """
         known = elapsed_seconds is not None and 0 <= elapsed_seconds < math.inf
         self.seconds += elapsed_seconds if elapsed_seconds is not None and known else self.interval
-        now = [count if count and 0 < count < MOST else 0 for count in map(states.get, FOLLOWED)]
+        now = [states.get("ESTABLISHED", 0.0), states.get("TIME_WAIT", 0.0), states.get("CLOSE_WAIT", 0.0)]
         if restarted:
             self._end()
-        block = int(self.seconds // self.span)
-        if block != self.block:
+        if self.seconds >= (self.block + 1) * self.span:
             self._close()
-            self.block = block
+            self.block = int(self.seconds // self.span)
         if event:
             self.eventful += 1
         else:
@@ -132,7 +130,7 @@ class LeakFinder:
     def _follow(self, now: list[float], wall_seconds: float, onset: Onset, growth: Growth) -> None:
         """Look whether the leak is still there, and say how large it is."""
         kind = KINDS[self.which or 0]
-        self.low = self.low + 1 if self._above(kind, onset.base, *now) < KEPT * self.peak else 0
+        self.low = self.low + 1 if self._above(kind, onset.base, *map(_possible, now)) < KEPT * self.peak else 0
         if self.low >= GONE_SAMPLES:
             self._end()
         elif not self.low or self.found is None:
@@ -164,7 +162,7 @@ class LeakFinder:
             return
         jumped, self.eventful = self.eventful * self.interval >= EVENT_SECONDS, 0
         keep = n - n // CUT
-        now = [sum(sorted(each)[:keep]) / keep for each in zip(*samples, strict=True)]
+        now = [_possible(sum(sorted(each)[:keep]) / keep) for each in zip(*samples, strict=True)]
         onsets = [self._step(i, kind, n, jumped, *now) for i, kind in enumerate(KINDS)]
         if self.onset is not None and self.growth is not None and self.which is not None:
             kind, onset, base = KINDS[self.which], onsets[self.which], self.onset.base
@@ -260,6 +258,11 @@ def _is_load(kind: Kind, onset: Onset, established: float, time_wait: float, clo
     """Whether CLOSE_WAIT has only become more as all connections have: a program closes with some delay."""
     usual = onset.share * (established + time_wait)
     return not kind.logarithm and close_wait < FOLLOWS * usual + CHANCE * math.sqrt(usual + 1)
+
+
+def _possible(count: float) -> float:
+    """The count, or the nearest that can be."""
+    return min(max(count, 0.0), MOST)
 
 
 def _exp(value: float) -> float:

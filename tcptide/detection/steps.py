@@ -117,7 +117,7 @@ class Steps:
     def _scale(self, level: float, deviation: float | None = None) -> float:
         """The usual deviation from a level: what was learnt, but at least chance, and 3 % that nobody cares about."""
         usual = 1.7 * (self._deviation if deviation is None else deviation)
-        chance, little = sqrt(level + 1), 0.03 * level
+        chance, little = sqrt(level + 1.0), 0.03 * level
         least = chance if chance > little else little
         return usual if usual > least else least
 
@@ -134,10 +134,11 @@ class Steps:
             opened = self._long(samples)
         if opened is None and len(samples) > JUMP + 5 and self._experience > JUMP_FROM:
             opened = self._jump(samples)
-        if opened is None and abs(value - level) >= self._scale(level):
-            opened = self._short(samples)
+        off, chance = abs(value - level), sqrt(level + 1.0)
+        if opened is None and off >= chance and off >= self._scale(level):
+            opened = self._short(samples, level)
         if opened is None:
-            self._learn(abs(value - level), abs(value - samples[-2]), level)
+            self._learn(off, abs(value - self._reference[-1]), 0.2 * chance)
             self._reference.append(value)
             return None
         new, level = opened
@@ -197,20 +198,22 @@ class Steps:
             return new, level
         return None
 
-    def _short(self, samples: list[float]) -> tuple[list[float], float] | None:
-        """The same if the newest few are far off."""
+    def _short(self, samples: list[float], usual: float) -> tuple[list[float], float] | None:
+        """The same if the newest few are far off; usual: the level by all but the newest one."""
         for width, far, each in WIDTHS:
+            if (width == 1 and samples[-1] < SLOW_UP * usual) or (width == 2 and samples[-1] > SLOW_DOWN * usual):
+                continue
             old, new = samples[-width - BEFORE : -width], samples[-width:]
             if len(old) < FEWEST:
                 return None
             level, seen = median(old), median(new)
             change, scale = seen - level, self._scale(level)
-            if (width == 1 and seen < SLOW_UP * level) or (width == 2 and max(new) > GONE_RATIO * level):
+            if not _all_beyond(new, level, each * scale if change > 0 else -each * scale):
                 continue
-            if width == 3 and change < 0 and seen > 0.3 * level:
+            if (width == 2 and max(new) > GONE_RATIO * level) or (width == 3 and change < 0 and seen > 0.3 * level):
                 continue
             ahead = seen - _ahead(old, width)
-            if ahead * change <= 0 or not _all_beyond(new, level, each * scale if change > 0 else -each * scale):
+            if ahead * change <= 0:
                 continue
             off = min(abs(change), abs(ahead))
             if change < 0:
@@ -258,10 +261,9 @@ class Steps:
         large = seen > up * level + UP_MORE or seen < down * level - DOWN_LESS
         return large and abs(seen - level) > chance
 
-    def _learn(self, deviation: float, step: float, level: float) -> None:
+    def _learn(self, deviation: float, step: float, least: float) -> None:
         """What is usual of a sample's distance to the level, and to the sample before."""
         pace = LEARN if self._experience > _LEARNT else LEARN_FIRST / (self._experience + 5)
-        least = 0.2 * sqrt(level + 1)
         self._deviation = _followed(self._deviation, deviation, pace, least)
         self._step = _followed(self._step, step, pace, least)
 
