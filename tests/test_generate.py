@@ -13,6 +13,16 @@ from .test_layers import TREE
 
 COPIED = ("setup.cfg", "checks", "contrib", "docs", "reporter", "tcptide")
 
+#: What has the words of an option of check_tcp_connections.
+FILES = [
+    "contrib/icinga/commands.conf",
+    "contrib/icinga/director-basket.json",
+    "contrib/icinga/director-basket-1.10.json",
+    "contrib/nagios/commands.cfg",
+    "docs/check_tcp_connections.md",
+    "contrib/man/check_tcp_connections.1",
+]
+
 
 def test_no_file_differs_from_what_the_options_say() -> None:
     assert list(generate.differing()) == []
@@ -42,7 +52,7 @@ def test_a_new_word_of_help_is_told_by_file_and_then_written_to_each(tree: str) 
     told = run(tree, "--check")
     files = [line.partition(":")[0] for line in told[1]]
     assert told == (1, [f"{name}: not what the options say now; `make contrib` writes it" for name in files])
-    assert {"contrib/icinga/commands.conf", "docs/check_tcp_connections.md"} <= set(files)
+    assert files == FILES
     assert run(tree) == (0, files)
     with open(f"{tree}/contrib/icinga/commands.conf", encoding="utf-8") as file:
         assert '      description = "count \\"their\\" sockets | all"\n' in file.read()
@@ -50,6 +60,13 @@ def test_a_new_word_of_help_is_told_by_file_and_then_written_to_each(tree: str) 
         row = '| `--user` `NAME` | `tcp_connections_user` | count "their" sockets \\| all; repeatable |\n'
         assert row in file.read()
     assert run(tree, "--check") == (0, [])
+
+
+def test_a_new_option_is_told_by_the_files_that_lack_it(tree: str) -> None:
+    with open(f"{tree}/checks/filters.py", "a", encoding="utf-8") as file:
+        file.write('OPTIONS += (Option(("--mark",), "count the sockets with this mark", "MARK"),)\n')
+    status, told = run(tree, "--check")
+    assert (status, [line.partition(":")[0] for line in told]) == (1, FILES)
 
 
 def test_a_file_that_is_missing_is_made_anew(tree: str) -> None:
