@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from tcptide import codec, outlook, privacy, saying
+from tcptide import codec, outlook, privacy
 from tcptide.config import Config
 from tcptide.errors import StoreError, TcptideError
-from tcptide.findings import of_limit
-from tcptide.history_findings import of_outlook
 from tcptide.lookout import VERSION, Change, Lookout
 from tcptide.model import Point, Sample, Verdict
 from tcptide.observation import Observation, observe
@@ -93,6 +91,10 @@ class Judging:
 
     def _add_event(self, source_id: int, row: Point, change: Change, found: Outlook, sample: Sample) -> None:
         """What became or ceased to be the case; with addresses as they may be shown, since events are."""
+        from tcptide import saying  # few rows have something to tell, and every check that adds one loads this module
+        from tcptide.findings import of_limit
+        from tcptide.history_findings import of_outlook
+
         ahead, write = change.forecast, privacy.mask(self._privacy)
         if ahead is None:
             kind, name, before, now = "pattern", "pattern", change.before is not None, found.alarm

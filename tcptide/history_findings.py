@@ -2,22 +2,25 @@
 
 import re
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from tcptide.far import is_far
 from tcptide.findings import HOST, Values, known, toward
 from tcptide.model import Finding, Leak, Sample
 from tcptide.outlook import Outlook
-from tcptide.quality import Degradation
 from tcptide.text import endpoint, network
 from tcptide.usage import in_state
+
+if TYPE_CHECKING:  # most that load this have nothing to do with quality
+    from tcptide.quality import Degradation
 
 #: Of what is more than expected, the least that must come from one address or network for it to be named.
 SHARE = 0.5
 
 _CODES = {"rapid_increase": "flood", "rapid_decrease": "outage", "level_shift": "level_shift"}
 
-_SERVICE = re.compile(r"(?!user@)[\w:.@\\-]+\.service", re.ASCII)
-_ADDRESS = re.compile(r"[0-9a-f.:]+(/[0-9]+)?", re.ASCII)
+_SERVICE = r"(?!user@)[A-Za-z0-9_:.@\\-]+\.service"
+_ADDRESS = r"[0-9a-f.:]+(/[0-9]+)?"
 
 
 def of_outlook(outlook: Outlook, sample: Sample, shown: Callable[[str], str] = str) -> tuple[Finding, ...]:
@@ -46,7 +49,7 @@ def of_leak(leak: Leak) -> Finding:
     return Finding("leak_close_wait" if leak.state == "CLOSE_WAIT" else "leak_established", 1, leak.holder, values)
 
 
-def of_degradation(worse: Degradation, connections: int) -> Finding:
+def of_degradation(worse: "Degradation", connections: int) -> Finding:
     """Connections that fare worse than is usual; `connections` are those that were looked at."""
     now, usual = worse.now, worse.usual
     if worse.kind == "retransmitting":
@@ -134,7 +137,7 @@ def _remote(outlook: Outlook, sample: Sample) -> str | None:
     if verdict.seen is None or verdict.expected is None or verdict.seen <= verdict.expected:
         return None
     networks: dict[str, int] = {}
-    shown = [(address, count) for address, count in sample.remotes if _ADDRESS.fullmatch(address)]
+    shown = [(address, count) for address, count in sample.remotes if re.fullmatch(_ADDRESS, address)]
     for address, count in shown:
         if "/" not in address:
             networks[network(address)] = networks.get(network(address), 0) + count
@@ -148,11 +151,11 @@ def _shown(remote: str, shown: Callable[[str], str]) -> str | None:
     """An address or a network as it may be shown; None if it may not."""
     address, slash, _ = remote.partition("/")
     written = shown(address)
-    if not _ADDRESS.fullmatch(written):
+    if not re.fullmatch(_ADDRESS, written):
         return None
     return remote if slash else written
 
 
 def _command(verb: str, holder: str | None) -> str | None:
     """The command for a unit; a user's session or a container has none."""
-    return f"systemctl {verb} {holder}" if holder and _SERVICE.fullmatch(holder) else None
+    return f"systemctl {verb} {holder}" if holder and re.fullmatch(_SERVICE, holder) else None

@@ -7,13 +7,15 @@ never change. docs/detection.md has its method, sources and scores.
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from tcptide.detection.coarse import COARSE_SECONDS, Coarse
 from tcptide.detection.leaks import LeakFinder, SlowLeak
 from tcptide.detection.pace import Pace
 from tcptide.detection.steps import Steps
 from tcptide.model import QUIET_PATTERNS, Verdict
+
+if TYPE_CHECKING:
+    from tcptide.detection.coarse import Coarse
 
 #: Raise it with every change that makes the same samples give another verdict.
 VERSION = "3"
@@ -21,6 +23,9 @@ VERSION = "3"
 #: What a change must be, as a share of what `quiet` asks for.
 FACTORS = {"quiet": 1.0, "normal": 0.85, "eager": 0.7}
 SENSITIVITIES = tuple(FACTORS)
+
+#: From here on samples are so rare that changes are judged against earlier days.
+COARSE_SECONDS = 900.0
 
 _LEAKED_SAMPLES = 12  # for so long after a leak ended what has fallen may be it
 
@@ -41,8 +46,7 @@ class Detector:
 
     def _begin(self, interval_seconds: float) -> None:
         self.interval_seconds = interval_seconds
-        kind = Steps if interval_seconds < COARSE_SECONDS else Coarse
-        self._changes: Steps | Coarse = kind(interval_seconds, self._factor)
+        self._changes = _changes(interval_seconds, self._factor)
         self._leaks = LeakFinder(interval_seconds, self._factor)
 
     def update(
@@ -131,3 +135,11 @@ class Detector:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not the state of a detector: {error!r}") from None
         return detector
+
+
+def _changes(interval_seconds: float, factor: float) -> "Steps | Coarse":
+    if interval_seconds < COARSE_SECONDS:
+        return Steps(interval_seconds, factor)
+    from tcptide.detection.coarse import Coarse  # few histories are that coarse, and every check that adds to one pays
+
+    return Coarse(interval_seconds, factor)

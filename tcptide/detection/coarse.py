@@ -10,9 +10,6 @@ from typing import Any
 from tcptide.detection.days import Days
 from tcptide.detection.event import LEAK_OVER, median
 
-#: From here on the samples are coarse.
-COARSE_SECONDS = 900.0
-
 _DAYS_BACK = (1, 2, 7)
 _LEVEL = 18  # samples that tell how two days differ
 #: What the change must be, as a logarithm: 1.43 times, or little more than a half.
