@@ -31,7 +31,6 @@ PROGRAM = "tcptide-report"
 HELP_COLUMNS = 79
 #: Options that have to do with stored samples, or with mail.
 OF_STORED = ("period", "since", "until", "source", "timezone", "spread", "email", "mail_when", "send", "resend")
-EXTRAS = ("jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "PIL", "css_inline", "rich")
 
 
 class Parser(argparse.ArgumentParser):
@@ -110,9 +109,10 @@ def _said(error: BaseException) -> tuple[str, int] | None:
             return str(error), 1
         case OSError():
             return f"{error.filename}: {error.strerror}" if error.filename else str(error), 1
-        case ModuleNotFoundError() if (error.name or "").partition(".")[0] in EXTRAS:
-            return f"{error.name} is missing: pip install 'tcptide[report]'", 1
-    return None
+    from . import extras  # loads what no run needs that is well
+
+    wrong = extras.problem(error)
+    return (wrong, 1) if wrong else None
 
 
 def _failed(why: str, status: int) -> int:
@@ -123,7 +123,7 @@ def _failed(why: str, status: int) -> int:
 def report(given: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Write, and mail, what was asked for. `say` is told what was read, and each path as soon as its file is there.
 
-    Raises TcptideError, OSError, and ModuleNotFoundError where an extra is not installed.
+    Raises TcptideError, OSError, and ImportError where an extra is not installed, or is of another time.
     """
     settings = config.load(given.config, os.environ)
     directory = state_directory(given.state_dir, os.environ, settings.state_dir)

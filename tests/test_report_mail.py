@@ -265,6 +265,52 @@ def test_missing_extra_is_in_the_ledger(run: Run, script: Callable[[str], str], 
     assert (row.label, row.failure, row.mailed_seconds is None, sent(tmp_path)) == ("2025-11-18", None, False, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "module", "why"),
+    [
+        pytest.param(
+            "matplotlib-3.6.3",
+            "",
+            "matplotlib 3.6.3 is too old, 3.10 or newer is needed: pip install 'tcptide[report]'",
+            id="exit-1-too-old",
+        ),
+        pytest.param(
+            "matplotlib-3.11.0",
+            "raise ImportError('libfreetype.so.6: no such file\\nhelp: https://...', name='matplotlib.ft2font')",
+            "matplotlib.ft2font can't be loaded: libfreetype.so.6: no such file?help: https://...: "
+            "pip install 'tcptide[report]'",
+            id="exit-1-broken",
+        ),
+    ],
+)
+def test_library_of_another_time_is_named_in_one_line(
+    script: Callable[[str], str], sendmail: str, tmp_path: str, name: str, module: str, why: str
+) -> None:
+    """Such as the matplotlib of Debian 12 below a venv that sees it, which has no ft2font.LoadFlags."""
+    directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
+    for path in (f"{tmp_path}/old/matplotlib", f"{tmp_path}/old/{name}.dist-info"):
+        os.makedirs(path)
+    with open(f"{tmp_path}/old/matplotlib/__init__.py", "w", encoding="utf-8") as file:
+        file.write(f"{module}\ndef rcdefaults(): pass\n")
+    with open(f"{tmp_path}/old/{name}.dist-info/METADATA", "w", encoding="utf-8") as file:
+        file.write(f"Metadata-Version: 2.1\nName: matplotlib\nVersion: {name.partition('-')[2]}\n")
+    with open(f"{tmp_path}/tcptide.toml", "w", encoding="utf-8") as file:
+        file.write(sendmail)
+    command = [script("tcptide-report"), "--config", f"{tmp_path}/tcptide.toml", "--state-dir", directory]
+    done = subprocess.run(
+        [*command, *DAY, "--email"],
+        env={"PYTHONPATH": f"{tmp_path}/old"},
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"tcptide-report: {why}\n")
+    (row,) = ledger.reports(directory, "host")
+    assert (row.label, row.failure) == ("2025-11-18", why)
+
+
 def test_period_that_was_mailed_is_neither_read_nor_written_again(run: Run, sendmail: str, tmp_path: str) -> None:
     directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
     command = ("--state-dir", directory, *DAY, "--email")
