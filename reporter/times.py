@@ -31,11 +31,20 @@ def zone(
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ConfigError(f"{named_by}: {name!r} is no known time zone, such as Europe/Berlin or UTC") from None
-    found = environ.get("TZ", "").removeprefix(":") or os.path.realpath(localtime).rpartition("zoneinfo/")[2]
+    found = environ.get("TZ", "").removeprefix(":") or localtime
     try:
-        return ZoneInfo(found)
+        return _of_file(found) if os.path.isabs(found) else ZoneInfo(found)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return UTC
+
+
+def _of_file(path: str) -> ZoneInfo:
+    """The zone that a file of the zone database has, by its name there; one that was copied from it has none."""
+    _, inside, name = os.path.realpath(path).rpartition("zoneinfo/")
+    if inside:
+        return ZoneInfo(name)
+    with open(path, "rb") as file:
+        return ZoneInfo.from_file(file, key=path)
 
 
 def moment(text: str, option: str, zone: tzinfo) -> float:

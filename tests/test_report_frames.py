@@ -1,6 +1,8 @@
 """From points to rates, gaps and blocks; times and numbers in words."""
 
 import re
+import shutil
+from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -184,12 +186,24 @@ def test_unknown_zone_is_named(name: str) -> None:
     [
         ({"TZ": "Asia/Kolkata"}, "Asia/Kolkata"),
         ({"TZ": ":Asia/Kolkata"}, "Asia/Kolkata"),
+        ({"TZ": ":/usr/share/zoneinfo/Asia/Kolkata"}, "Asia/Kolkata"),
+        ({"TZ": "/nonexistent"}, "UTC"),
         ({"TZ": "nonsense"}, "UTC"),
         ({}, "UTC"),
     ],
 )
 def test_zone_of_the_machine(environ: dict[str, str], name: str) -> None:
     assert str(times.zone(None, environ, localtime="/nonexistent")) == name
+
+
+def test_zone_of_a_machine_whose_localtime_is_a_copy(tmp_path: str) -> None:
+    """As where /etc/localtime was copied, or mounted into a container: it has times, but no name."""
+    path = shutil.copy("/usr/share/zoneinfo/Asia/Kathmandu", f"{tmp_path}/localtime")
+    for found in (times.zone(None, {}, localtime=path), times.zone(None, {"TZ": f":{path}"})):
+        assert (str(found), times.moment("2025-11-18", "--since", found) % 86400) == (path, 86400 - 5.75 * 3600)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("Asia/Kathmandu")
+    assert times.zone(None, {}, localtime=path) is UTC
 
 
 @pytest.mark.parametrize(
