@@ -189,8 +189,15 @@ def _report(
         made = list(formats.make(drawn, built, into_one_file=target.name is not None))
         stem = files.stem(loaded.source.hostname, loaded.source.name, calendar.label if calendar else "")
         paths = target.paths(made, stem)
-        whole = paths[0] if paths else ""
-        mail = mailing.Mailing(settings, directory, loaded, built, lambda other: draw(read(other)), whole)
+        mail = mailing.Mailing(
+            settings,
+            directory,
+            loaded,
+            built,
+            lambda other: draw(read(other)),
+            paths[0] if paths else "",
+            files.whole(paths, made),
+        )
         if "eml" in wanted:
             made.append(File(".eml", mail.letter.content))
             paths = target.paths(made, stem)

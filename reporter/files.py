@@ -55,6 +55,7 @@ def target(output: str, formats: Sequence[str], named_by: str = "--output") -> T
         raise ConfigError(f"{named_by}: there is no directory {directory}")
     if len(formats) > 1:
         raise ConfigError(f"{named_by}: {path} is no directory, which several formats need")
+    demand_ending(output, formats)
     return Target(directory, name, named_by)
 
 
@@ -86,6 +87,12 @@ def stem(hostname: str, source: str, label: str) -> str:
     whose = hostname if source == "host" else f"{hostname}-{source}"
     room = MAX_NAME - len(NAME) - len(label) - 2
     return f"{NAME}-{_UNSAFE.sub('_', whose)[:room]}-{label}"
+
+
+def whole(paths: Sequence[str], files: Sequence[File]) -> str:
+    """The path of the page, else of the report as data: who is told of a picture has not got the report."""
+    by_suffix = {file.suffix: path for path, file in zip(paths, files, strict=True)}
+    return by_suffix.get(".html") or by_suffix.get(".json") or ""
 
 
 def write(paths: Sequence[str], files: Sequence[File]) -> None:

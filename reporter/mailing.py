@@ -32,7 +32,8 @@ class Mailing:
     loaded: Loaded
     page: Page
     rebuild: Callable[[Config], Page]  # with another privacy
-    report: str  # path of what was written besides; may be empty
+    report: str  # path of what was written besides, the first of it; may be empty
+    whole: str  # path of what was written that holds all of the report; may be empty
 
     @cached_property
     def letter(self) -> "Letter":
@@ -43,7 +44,7 @@ class Mailing:
         same = shown == self.settings.privacy
         page = self.page if same else self.rebuild(self.settings._replace(privacy=shown))
         label = self.loaded.calendar.label if self.loaded.calendar else ""
-        return message.letter(page, self.settings.mail, label, self.report, self.label)
+        return message.letter(page, self.settings.mail, label, self.whole, self.label)
 
     @property
     def label(self) -> str:

@@ -170,7 +170,10 @@ def _failure(report: Report) -> str:
 
 def _read(path: str) -> bytes:
     """A file's content, if it is one that a mail can be. Raises OSError, ConfigError."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    if os.path.isdir(path):
+        raise ConfigError(f"{path} is no mail of tcptide-report")
+    with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
             raise ConfigError(f"{path} is no mail of tcptide-report")

@@ -311,6 +311,16 @@ def test_library_of_another_time_is_named_in_one_line(
     assert (row.label, row.failure) == ("2025-11-18", why)
 
 
+def test_mail_names_the_page_whatever_was_written_before_it(run: Run, tmp_path: str) -> None:
+    directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
+    for formats, named in (("png,json,html,eml", "html"), ("png,json,eml", "json"), ("png,eml", None)):
+        assert run("--state-dir", directory, *DAY, "--format", formats).returncode == 0
+        with open(f"{tmp_path}/reports/tcptide-report-web1-2025-11-18.eml", "rb") as file:
+            text = flat(part(message_from_bytes(file.read(), EmailMessage, policy=default), "plain"))
+        whole = flat(f"The whole report is {tmp_path}/reports/tcptide-report-web1-2025-11-18.{named} on web1.")
+        assert (whole in text) if named else ("Thewholereport" not in text)
+
+
 def test_period_that_was_mailed_is_neither_read_nor_written_again(run: Run, sendmail: str, tmp_path: str) -> None:
     directory = stored(f"{tmp_path}/state", [minute(number) for number in range(3)])
     command = ("--state-dir", directory, *DAY, "--email")
@@ -381,6 +391,7 @@ def test_report_is_mailed_whatever_becomes_of_what_is_said(run: Run, sendmail: s
             id="no-sender",
         ),
         pytest.param(("--send", "{config}"), MAIL, "{config} is no mail of tcptide-report", id="send-no-mail"),
+        pytest.param(("--send", "/tmp"), MAIL, "/tmp is no mail of tcptide-report", id="send-directory"),
     ],
 )
 def test_what_cannot_be_mailed_is_said_in_one_line(

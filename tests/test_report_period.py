@@ -171,6 +171,7 @@ def test_a_png_as_a_file_is_the_overview(report: Report, tmp_path: str) -> None:
             ("--output", "x.pdf"),
             "--output: 'x.pdf' ends with none of html, png, json, eml; --format says which it is",
         ),
+        (("--format", "png", "--output", "x.HTML"), "--output: 'x.HTML' is to be a png"),
         (("--output", ""), "--output: is empty"),
         (("--source", ""), "--source: is empty"),
         (("--send", "x.eml", "--period", "week"), "--send: not together with --period"),
