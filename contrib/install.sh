@@ -7,7 +7,7 @@
 #   PLUGINS=DIR              links of the checks for the monitoring agent (default: the agent's directory, if there is one)
 #   BINDIR=/usr/local/bin    links of all commands for people; of their man pages in ../share/man/man1
 #   STATE=/var/lib/tcptide   the state directory, made for the agent's user if it is missing
-#   AGENT=USER               who runs the checks (default: the first of nagios, icinga, nrpe that there is)
+#   AGENT=USER               who runs the checks (default: the first of icinga, nrpe, nagios that there is)
 #   EXTRA=report             the reporter too; none: no longer
 #   DESTDIR=                 goes before all paths, for packages
 #   PYTHON=INTERPRETER       3.11 or newer
@@ -45,7 +45,7 @@ plugin_directory() {
 }
 
 agent() {
-    for found in nagios icinga nrpe; do
+    for found in icinga nrpe nagios; do # EPEL's plugins bring a user nagios along, beside the agent's own
         ! getent passwd "$found" >/dev/null || { echo "$found" && return; }
     done
 }
@@ -157,7 +157,7 @@ unlink_all() { # LISTED: of these those that lead into PREFIX
 make_state() {
     state=$DESTDIR$STATE
     if [ -z "$AGENT" ]; then
-        echo "no user nagios, icinga or nrpe, so $STATE is not made:" \
+        echo "no user icinga, nrpe or nagios, so $STATE is not made:" \
             "install the monitoring agent and run this again, or name the user, AGENT=USER"
     elif [ -e "$state" ]; then
         owner=$(stat -c %U "$state")

@@ -15,8 +15,8 @@ from tcptide.kernel.procfs import ProcFs
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 
-#: The users that run checks on Debian and elsewhere.
-_AGENTS = ("nagios", "icinga", "nrpe")
+#: The users that run checks, the first that there is: where there is icinga or nrpe, nagios came with the plugins.
+_AGENTS = ("icinga", "nrpe", "nagios")
 
 
 class Item(NamedTuple):

@@ -211,10 +211,14 @@ def _gone(folder: str, within_seconds: float = 10.0) -> None:
 
 @contextlib.contextmanager
 def installed(name: str = "web1") -> Iterator[Host]:
-    """A host that has tcptide as this environment does, as if installed in /opt/tcptide."""
+    """A host that has tcptide as this environment does, as if installed in /opt/tcptide.
+
+    Its own place, not only a link: a service may see neither /tmp nor /home nor /root, wherever this tree is.
+    """
     with Host(name) as host:
         done = host.run(
-            f"ln -s {sys.prefix} /opt/tcptide && mkdir -p /usr/lib/nagios/plugins"
+            f"mkdir -p /opt/tcptide /usr/lib/nagios/plugins && mount --bind {sys.prefix} /opt/tcptide"
+            f" && sed -i '1s|^#!{sys.prefix}/|#!/opt/tcptide/|' /opt/tcptide/bin/check_tcp* /opt/tcptide/bin/tcptide*"
             " && ln -sf /opt/tcptide/bin/check_tcp* /usr/lib/nagios/plugins/"
             " && ln -sf /opt/tcptide/bin/check_tcp* /opt/tcptide/bin/tcptide* /usr/local/bin/"
             " && install -d -o nagios -g nagios -m 0750 /var/lib/tcptide /var/lib/tcptide/reports"

@@ -209,7 +209,7 @@ def test_root_for_a_package_of_another_system(tree: Tree) -> None:
         "make install DESTDIR=/root/package PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels"
     ).splitlines()
     assert no_agent == (
-        "no user nagios, icinga or nrpe, so /var/lib/tcptide is not made: "
+        "no user icinga, nrpe or nagios, so /var/lib/tcptide is not made: "
         "install the monitoring agent and run this again, or name the user, AGENT=USER"
     )
     assert said == ("installed: tcptide 9.9.9 in /opt/tcptide, links in /usr/local/bin and /usr/lib64/nagios/plugins")
