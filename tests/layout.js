@@ -6,6 +6,7 @@
   const SLACK = 1; // of rounding to device pixels
   const SMALLEST_TEXT = 11;
   const LONGEST_WORD = 12; // characters that stand on one line at any width
+  const ENDPOINT = /^\d+(\.\d+){3}:\d+$/; // an address and port that is broken is read as another one
   const name = (element) => {
     const own = element.tagName.toLowerCase() + (element.id ? "#" + element.id : "") + (element.className ? "." + [...element.classList].join(".") : "");
     return `${own} ${JSON.stringify(element.textContent.trim().replace(/\s+/g, " ").slice(0, 50))}`;
@@ -38,7 +39,7 @@
       pieces.push({ parent, left: each.left, right: each.right, top: each.top + middle, bottom: each.bottom - middle });
     }
     for (const word of node.data.matchAll(/\S+/g)) {
-      if (word[0].length > LONGEST_WORD || /[\/-]/.test(word[0])) continue;
+      if (!ENDPOINT.test(word[0]) && (word[0].length > LONGEST_WORD || /[\/-]/.test(word[0]))) continue;
       range.setStart(node, word.index);
       range.setEnd(node, word.index + word[0].length);
       const tops = new Set([...range.getClientRects()].filter((each) => each.width > 0).map((each) => Math.round(each.top)));

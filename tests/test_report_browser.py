@@ -17,11 +17,12 @@ from playwright.sync_api import Browser
 from reporter import palette
 
 from . import test_report_html as pages
+from . import test_report_message as mails
 from .browsing import THEMES, WIDTHS, Tab, browser
 
 LOOKED_AT = ("judged", "hostile")  # of these there are screenshots
 INK = f"rgb{tuple(bytes.fromhex(palette.LIGHT['text'][1:]))}"
-PAGES = ("judged", "one", "simulated", "hostile", "long")
+PAGES = ("judged", "one", "simulated", "foretold", "hostile", "long")
 
 Open = Callable[[str], Tab]
 
@@ -64,6 +65,15 @@ def test_page_is_legible(tab: Open, name: str, width: int, theme: str) -> None:
     if name in LOOKED_AT:
         page.screenshot(f"{width}-{theme}")
     assert lines(page.faults()) == ""
+
+
+def test_address_is_not_broken_in_a_mail_on_a_phone(chromium: Browser, folder: str) -> None:
+    path = f"{folder}/mail.html"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(mails.part(mails.sent(mails.page_named("foretold")), "html"))
+    mail = Tab(chromium, path)
+    mail.show(WIDTHS[0], "light")
+    assert lines([fault for fault in mail.faults() if "is broken" in fault]) == ""
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -101,7 +101,17 @@ def judged() -> dict[str, Any]:
     }
 
 
+def foretold() -> dict[str, Any]:
+    """It came into reach that the ports towards a destination are full, and no longer was."""
+    name, whom = "ports 10.120.30.10 10.120.30.5:5432", "ports to 10.120.30.5:5432"
+    begun = Event(1, WALL + 600, name, "forecast", 0, 1, None, f"{whom} full in 28-60 min", None)
+    return {
+        "events": [begun, begun._replace(wall_seconds=WALL + 1800, old=1, new=0, message=f"{whom} no longer in reach")]
+    }
+
+
 PAGES = {
+    "foretold": lambda: built(quiet_hour(), **foretold()),
     "quiet": lambda: built(quiet_hour()),
     "exhausted": lambda: built(exhausted_hour()),
     "attention": lambda: built(exhausted_hour()[:40]),

@@ -118,6 +118,9 @@ def said(page: Page) -> Iterator[str]:
         yield from (figure.title, figure.value, figure.meaning, figure.change, *figure.details)
     yield from (picture.finding for picture in page.pictures)
     tables = [page.states, *page.tops, page.levels, page.events, *([page.forecasts] if page.forecasts else [])]
+    if page.foretold.rows:
+        yield page.foretold.title
+        tables.append(page.foretold)
     for table in tables:
         for row in table.rows:
             for cell in row:
