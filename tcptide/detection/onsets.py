@@ -18,7 +18,8 @@ NEAR_PRIOR, FAR_PRIOR = 20, 15  # blocks that the first guess of each counts for
 LEAST_NOISE = 0.3  # times what is expected of counts
 NORMAL_MEAN = 0.8  # the mean size of a standard normal number
 OUTSTANDING = 4.0  # times the mean size: more doesn't teach more
-YOUNG_BLOCKS, OLD_BLOCKS = 5, 220  # onsets younger are all kept, older are none
+APART = 1.5  # ages of neighbouring onsets
+YOUNG_BLOCKS, OLD_BLOCKS = 6.0, 220.0  # onsets younger are all kept, older are none
 LEAST_AGE = 4.0  # blocks before an onset is believed
 LEAST_EVIDENCE = 4.0  # standard deviations: with less it is none
 DIGITS = 6
@@ -64,9 +65,8 @@ class Onset(NamedTuple):
         return self.per_block / self.error
 
 
-#: A possible onset: its block, the last one that it is kept for, its share, what growth by one has done to level, slope
-#: and drift, score, information.
-_Candidate = tuple[int, int, float, float, float, float, float, float]
+#: A possible onset: its block and share, what growth by one has done to level, slope and drift, score, information.
+_Candidate = tuple[int, float, float, float, float, float, float]
 
 
 #: What the constructor makes, and a dump needn't hold.
@@ -123,20 +123,19 @@ class Follower:
             if self.outliers == 2:
                 self.jump(value)
                 self.grace, self.outliers = block + GRACE_BLOCKS, 0
-            self.bank = [(*onset[:5], fade * onset[5], *onset[6:]) for onset in bank]
+            self.bank = [(*onset[:4], fade * onset[4], *onset[5:]) for onset in bank]
             return
         self.outliers = 0
         kl, ks, kd = hl / total, hs / total, hd / total
         self.base = Base(level + kl * off, slope + ks * off, drift + kd * off)
         self.covariance = [ll - kl * hl, ls - kl * hs, ld - kl * hd, ss - ks * hs, sd - ks * hd, dd - kd * hd]
         unit *= self.scale
-        bank.append((block, block + _lasts(block), share, 0.0, 0.0, 0.0, 0.0, 0.0))
+        bank.append((block, share, 0.0, 0.0, 0.0, 0.0, 0.0))
         precision = 1.0 / total
         weight = off * precision
         self.bank = [
             (
                 since,
-                until,
                 then,
                 on_level + kl * sign,
                 on_slope + ks * sign,
@@ -144,12 +143,20 @@ class Follower:
                 score + sign * weight,
                 information + sign * sign * precision,
             )
-            for since, until, then, on_level, on_slope, on_drift, score, information in bank
-            if block < until
+            for since, then, on_level, on_slope, on_drift, score, information in bank
             # The sign of growth by one, in what is off.
             for sign in ((block - since) * unit - on_level - traffic * on_slope - fade * on_drift,)
         ]
+        self._thin()
         self._learn(round(value - self.base.level - self.base.slope * traffic, DIGITS), variance, learn)
+
+    def _thin(self) -> None:
+        bank, now = self.bank, self.block
+        for i in range(len(bank) - 3, 0, -1):
+            if now - bank[i][0] > YOUNG_BLOCKS and now - bank[i - 1][0] < APART * (now - bank[i + 1][0]):
+                del bank[i]
+        if now - bank[0][0] > OLD_BLOCKS:
+            del bank[0]
 
     def _learn(self, rest: float, variance: float, learn: bool) -> None:
         rests = self.rests
@@ -179,14 +186,14 @@ class Follower:
         """The onset that explains most, of those with some evidence and since which enough has come together."""
         found, most, enough = None, LEAST_EVIDENCE**2, max(self.kind.least, self.kind.share * total) / self.scale
         for onset in self.bank:
-            score, information = onset[6], onset[7]
+            score, information = onset[5], onset[6]
             if score > 0.0 and score * score > most * information:
                 age = self.block - onset[0]
                 if age >= LEAST_AGE and score * age > enough * information:
                     found, most = onset, score * score / information
         if found is None:
             return None
-        block, _, share, on_level, on_slope, on_drift, score, information = found
+        block, share, on_level, on_slope, on_drift, score, information = found
         rate = score / information
         level, slope, drift = self.base
         base = Base(level - rate * on_level, slope - rate * on_slope, drift - rate * on_drift)
@@ -202,8 +209,3 @@ class Follower:
         vars(self).update(zip(keys, dumped, strict=True))
         self.base = Base(*self.base)
         self.bank = [tuple(onset) for onset in self.bank]  # type: ignore[misc]  # JSON made lists of them
-
-
-def _lasts(block: int) -> int:
-    """For how many blocks an onset is kept: the rounder its number the longer, so the farther back the fewer."""
-    return min(YOUNG_BLOCKS * (block & -block), OLD_BLOCKS) if block else OLD_BLOCKS
