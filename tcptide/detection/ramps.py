@@ -17,7 +17,7 @@ WIDER = 4  # points of one resolution make one of the next
 WIDEST_SECONDS = 1200.0  # from a point to the next
 EVIDENCE = 8.0  # standard errors that a slope must stand out
 UNUSUAL = 6.0  # times the usual change in such a time
-USUAL_POINTS = 25  # over which what is usual is learnt
+USUAL_POINTS = 50  # over which what is usual is learnt
 SHARE, LEAST = 0.05, 10.0  # of the value, and units, that a ramp must have risen
 HALF = (0.2, 0.75)  # of the rise lies in the first half
 ONE_STEP = 0.5  # of the rise, at most, is between two points
@@ -112,13 +112,12 @@ class Ramps:
             del times[0], values[0]
             n = many
         taken = self.taken[level] = self.taken[level] + 1
-        if level or taken % 2 == 0 or self.onset is not None:  # every other sample is enough where nothing rises
-            if n >= few:
-                self._look(2 * level, times, values, n - few, yesterday)
-            if self.onset is not None:  # as much of it as there is
-                many = max(few + 1, n - bisect_left(times, self.onset))
-            if n >= many:
-                self._look(2 * level + 1, times, values, n - many, yesterday)
+        if n >= few:
+            self._look(2 * level, times, values, n - few, yesterday)
+        if self.onset is not None:  # as much of it as there is
+            many = max(few + 1, n - bisect_left(times, self.onset))
+        if n >= many:
+            self._look(2 * level + 1, times, values, n - many, yesterday)
         if taken % WIDER == 0 and level + 1 < len(self.points):
             mean_time, mean = sum(times[-WIDER:]) / WIDER, sum(values[-WIDER:]) / WIDER
             self._take(level + 1, _tenths(mean_time), _tenths(mean), yesterday)
