@@ -19,7 +19,7 @@ from .worlds import TREE, World
 
 COLLECTION = f"{TREE}/contrib/ansible"
 NEWEST, DEBIANS = os.path.dirname(sys.executable), "/usr/bin"
-ROLLOUT, WHEELS, SOURCES, PLAYBOOK = "/srv/rollout", "/srv/wheels", "/srv/tcptide", "/srv/play.yml"
+ROLLOUT, WHEELS, SOURCES, PLAYBOOK = "/srv/rollout", "/srv/wheels", "/srv/rollout-sources", "/srv/play.yml"
 TIMEOUT_SECONDS = 600.0
 
 PLAY = [{"hosts": "all", "gather_facts": False, "roles": ["tcptide.monitoring.tcptide"]}]
