@@ -154,6 +154,8 @@ unlink_all() { # LISTED: of these those that lead into PREFIX
     done <"$1"
 }
 
+as_agent() { setpriv --reuid "$AGENT" --regid "$(id -g "$AGENT")" --init-groups "$@"; }
+
 make_state() {
     state=$DESTDIR$STATE
     if [ -z "$AGENT" ]; then
@@ -163,7 +165,7 @@ make_state() {
         owner=$(stat -c %U "$state")
         [ "$owner" = "$AGENT" ] || echo "$STATE is $owner's and stays so; the checks of $AGENT have no history there"
         [ "$(id -u)" != 0 ] || [ "$owner" != "$AGENT" ] || # as its owner: root follows no link that was left there
-            setpriv --reuid "$AGENT" --regid "$(id -g "$AGENT")" --init-groups mkdir -p -m 0750 "$state/reports"
+            as_agent mkdir -p -m 0750 "$state/reports"
     else
         mkdir -p "$(dirname "$state")"
         mkdir -m 0750 "$state" "$state/reports"
@@ -209,7 +211,7 @@ install() {
 
 try_out() { # as who will run it: PYTHON, or a folder above PREFIX, may be closed to that user
     [ -n "$AGENT" ] && [ "$(id -u)" = 0 ] && [ -z "$DESTDIR" ] || return 0
-    said=$(setpriv --reuid "$AGENT" --regid "$(id -g "$AGENT")" --init-groups env -i "$PREFIX/bin/tcptide" --version 2>&1) ||
+    said=$(as_agent env -i "$PREFIX/bin/tcptide" --version 2>&1) ||
         die "$AGENT cannot run $PREFIX/bin/tcptide: $(echo "$said" | tail -n 1)"
 }
 

@@ -18,8 +18,7 @@ from .building import tree_copy
 from .pages import Step
 from .rolled import CONFIG, EVERYTHING, PLACES, PLUGINS, RESTORECON, SEMANAGE, STATE, UNCHANGED, UNITS, USER, WRONG
 from .rollout import NEWEST, ROLLOUT, Controller, Run, controller, files, outcome, pip, versioned
-from .test_docs import CHECKS
-from .test_packaging import SCRIPTS
+from .test_packaging import CHECKS, SCRIPTS
 from .worlds import TREE
 
 pytestmark = pytest.mark.root

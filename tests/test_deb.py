@@ -13,11 +13,10 @@ from .building import run, tree_copy
 from .hosts import Host
 from .pages import steps
 from .test_layers import TREE, source_files
-from .test_packaging import FOLDERS, SCRIPTS
+from .test_packaging import CHECKS, FOLDERS
 
 pytestmark = pytest.mark.root
 
-CHECKS = [name for name in SCRIPTS if name.startswith("check_")]
 COMMANDS = [*CHECKS, "tcptide"]
 PLUGINS = "/usr/lib/nagios/plugins"
 BUILD, INSTALL, PURGE = (step.command for step in steps("docs/install.md") if step.section == "Debian package")

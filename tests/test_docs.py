@@ -25,9 +25,7 @@ from . import (
 )
 from .samples import SSH, destination, listener, rates, states
 from .test_layers import TREE
-from .test_packaging import SCRIPTS
 
-CHECKS = [name for name in SCRIPTS if name.startswith("check_")]
 PAGES = ["README.md", *(f"docs/{name}" for name in sorted(os.listdir(f"{TREE}/docs")) if name.endswith(".md"))]
 FIRST_LINE = re.compile(r"(?P<service>[A-Z_]+) (?P<state>OK|WARNING|CRITICAL|UNKNOWN) - [^|]*(\| (?P<perfdata>.+))?")
 

@@ -17,11 +17,10 @@ from .hosts import Host
 from .pages import steps
 from .test_docs import examples
 from .test_layers import TREE
-from .test_packaging import SCRIPTS
+from .test_packaging import CHECKS, SCRIPTS
 
 pytestmark = pytest.mark.root
 
-CHECKS = [name for name in SCRIPTS if name.startswith("check_")]
 PLUGINS = "/usr/lib/nagios/plugins"
 INSTALLED = (
     f"installed: tcptide {tcptide.__version__} in /opt/tcptide, links in /usr/local/bin and {PLUGINS}, "

@@ -20,6 +20,7 @@ from .test_layers import TREE, imported, source_files
 SETUP = configparser.ConfigParser()
 SETUP.read(os.path.join(TREE, "setup.cfg"))
 SCRIPTS = [line.partition("=")[0].strip() for line in SETUP["options.entry_points"]["console_scripts"].split("\n")[1:]]
+CHECKS = [name for name in SCRIPTS if name.startswith("check_")]
 #: Where each package folder of the tree lies in site-packages.
 FOLDERS = {
     "tcptide": "tcptide",

@@ -10,7 +10,7 @@ import tcptide.cli
 from checks import options
 from checks.spec import CheckSpec, Metric
 
-from . import NOT_FOR_MONITORING, flag, variable
+from . import flag, for_monitoring, variable
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MADE = re.compile(r"(?<=<!-- made by `make contrib`: )(?P<name>\w+) -->\n.*?(?=<!-- end -->)", re.DOTALL)
@@ -56,7 +56,7 @@ def _levels(spec: CheckSpec, metric: Metric) -> str:
 
 def _variables(spec: CheckSpec) -> dict[str, str]:
     """What each option is called in Icinga 2."""
-    return {flag(one): variable(spec, one) for one in options.of(spec) if flag(one) not in NOT_FOR_MONITORING}
+    return {flag(option): variable(spec, option) for option in for_monitoring(spec)}
 
 
 def _options(parser: argparse.ArgumentParser, variables: Mapping[str, str] | None = None) -> Iterator[str]:

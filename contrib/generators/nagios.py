@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from checks.spec import CheckSpec, Option
 
-from . import for_monitoring
+from . import flag, for_monitoring
 from .services import CAUSES, ROLES, SERVICES, Service, replaced
 
 COMMANDS = "contrib/nagios/commands.cfg"
@@ -72,7 +72,7 @@ def files(checks: Sequence[CheckSpec]) -> dict[str, str]:
 
 
 def _commands(checks: Sequence[CheckSpec]) -> Iterator[str]:
-    taken = [[option for option in for_monitoring(spec) if option.flags[-1] != "--record"] for spec in checks]
+    taken = [[option for option in for_monitoring(spec) if flag(option) != "--record"] for spec in checks]
     common = [option for option in taken[0] if all(option in options for options in taken)]
     yield from map(_usage, common)
     yield ""
