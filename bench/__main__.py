@@ -6,7 +6,6 @@ Every round runs every program once; the figures are medians over the rounds.
 import argparse
 import os
 import platform
-import statistics
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ import tcptide
 
 from . import table
 from .load import Load
-from .measure import HERE, Native, Result, measure
+from .measure import HERE, Native, Result, Run, measure
 from .table import FRESH, LOOKING, check_row
 
 SCRIPTS = os.path.dirname(sys.executable)
@@ -61,10 +60,14 @@ def at(sockets: int, native: Native, rounds: int) -> dict[str, Result]:
         if result.status >= UNKNOWN or (result.status and "check" not in name):
             raise SystemExit(f"{name}: exit status {result.status}: {result.outputs[-1].strip()[-300:]}")
     for name in (table.TAKE_SAMPLE, table.LINGERING, table.TCP_INFO):
-        timed = [[float(word) for word in output.split()] for output in results[name].outputs]
-        seconds, cpu_seconds = (statistics.median(column) for column in zip(*timed, strict=True))
-        results[name] = results[name]._replace(seconds=seconds, cpu_seconds=cpu_seconds)
+        results[name] = Result(tuple(_timed_inside(run) for run in results[name].runs))
     return results
+
+
+def _timed_inside(run: Run) -> Run:
+    """The run with the times that its program took and printed itself."""
+    seconds, cpu_seconds = map(float, run.output.split())
+    return run._replace(seconds=seconds, cpu_seconds=cpu_seconds)
 
 
 def description(found: table.Measured, rounds: int) -> str:

@@ -1,7 +1,8 @@
 """`python -m bench.judging`: what the judgement of the history adds to a check, with a week of history in the state.
 
 Every check runs as it is, and with the judgement left out: nothing is judged when a row is added, and nothing is read
-of what was judged. All of them run in turn, round after round; the figures are medians.
+of what was judged. All of them run in turn, round after round; the figures are medians, and what the judgement adds is
+the median of the differences within a round.
 """
 
 import argparse
@@ -93,7 +94,7 @@ def added(week: Week, folder: str, rounds: int) -> list[table.Added]:
                 shutil.copytree(week.directory, state)
             run_once(native.stopwatch, command(LOOKERS[0], HOW[0], os.path.join(folder, table.FRESH), "0"))
 
-        results = measure(native.stopwatch, programs, rounds, restore)
+        results = measure(native.stopwatch, programs, rounds, restore, to_and_fro=True)
     for name, result in results.items():
         if result.status == 3 or "(no history: " in result.outputs[-1]:  # UNKNOWN, or nothing was added
             raise SystemExit(f"{name}: {result.outputs[-1]}")

@@ -23,13 +23,34 @@ class Run(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Many runs of one program."""
+    """Many runs of one program, one a round."""
 
-    seconds: float  # median
-    cpu_seconds: float  # median
-    peak_mib: float  # maximum
-    status: int  # the highest
-    outputs: tuple[str, ...]  # of all runs
+    runs: tuple[Run, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The median."""
+        return statistics.median(run.seconds for run in self.runs)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The median."""
+        return statistics.median(run.cpu_seconds for run in self.runs)
+
+    @property
+    def peak_mib(self) -> float:
+        """The highest."""
+        return max(run.peak_mib for run in self.runs)
+
+    @property
+    def status(self) -> int:
+        """The highest."""
+        return max(run.status for run in self.runs)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Of all runs."""
+        return tuple(run.output for run in self.runs)
 
 
 class Native:
@@ -66,22 +87,21 @@ def run_once(stopwatch: str, argv: Sequence[str]) -> Run:
 
 
 def measure(
-    stopwatch: str, programs: Mapping[str, Sequence[str]], rounds: int, before_round: Callable[[], object]
+    stopwatch: str,
+    programs: Mapping[str, Sequence[str]],
+    rounds: int,
+    before_round: Callable[[], object],
+    *,
+    to_and_fro: bool = False,
 ) -> dict[str, Result]:
-    """Each program once a round, so that a slow moment of the machine hits all of them."""
+    """Each program once a round, so that a slow moment of the machine hits all of them.
+
+    to_and_fro: every other round in the opposite order, so that none always comes first.
+    """
     runs: dict[str, list[Run]] = {name: [] for name in programs}
-    for _ in range(rounds):
+    for number in range(rounds):
         before_round()
-        for name, argv in programs.items():
-            runs[name].append(run_once(stopwatch, argv))
-    return {name: _summary(taken) for name, taken in runs.items()}
-
-
-def _summary(runs: Sequence[Run]) -> Result:
-    return Result(
-        statistics.median(run.seconds for run in runs),
-        statistics.median(run.cpu_seconds for run in runs),
-        max(run.peak_mib for run in runs),
-        max(run.status for run in runs),
-        tuple(run.output for run in runs),
-    )
+        order = list(programs)
+        for name in reversed(order) if to_and_fro and number % 2 else order:
+            runs[name].append(run_once(stopwatch, programs[name]))
+    return {name: Result(tuple(taken)) for name, taken in runs.items()}

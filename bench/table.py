@@ -1,9 +1,10 @@
 """Measurements to Markdown: what everything took, and whether the budgets hold. Pure."""
 
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from .measure import Result
+from .measure import Result, Run
 
 SMALL_SOCKETS = 100
 
@@ -127,16 +128,24 @@ class Added(NamedTuple):
 
     @property
     def milliseconds(self) -> float:
-        """What it adds."""
-        return 1e3 * (self.whole.seconds - self.left_out.seconds)
+        """What it adds: the median of the rounds' differences."""
+        return self._median(lambda run: run.seconds)
+
+    @property
+    def cpu_milliseconds(self) -> float:
+        """What it adds of CPU time."""
+        return self._median(lambda run: run.cpu_seconds)
+
+    def _median(self, of: Callable[[Run], float]) -> float:
+        pairs = zip(self.whole.runs, self.left_out.runs, strict=True)
+        return 1e3 * statistics.median(of(whole) - of(left_out) for whole, left_out in pairs)
 
 
 def added_table(found: Sequence[Added]) -> list[str]:
     """Milliseconds with and without it, and the difference, CPU time too."""
     rows = []
     for one in found:
-        cpu = 1e3 * (one.whole.cpu_seconds - one.left_out.cpu_seconds)
-        figures = (1e3 * one.whole.seconds, 1e3 * one.left_out.seconds, one.milliseconds, cpu)
+        figures = (1e3 * one.whole.seconds, 1e3 * one.left_out.seconds, one.milliseconds, one.cpu_milliseconds)
         rows.append([one.what, *(f"{each:.1f}" for each in figures)])
     return _markdown(["check", "ms", "judgement left out, ms", "added ms", "added CPU ms"], rows)
 

@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from bench import report
-from bench.measure import Result
+from bench.measure import Result, Run
 from tests.worlds import TREE
 
 
 def took(milliseconds: float, peak_mib: float = 200) -> Result:
-    return Result(milliseconds / 1e3, milliseconds / 1e3, peak_mib, 0, ())
+    return Result((Run(milliseconds / 1e3, milliseconds / 1e3, peak_mib, 0, ""),))
 
 
 @pytest.mark.parametrize(
