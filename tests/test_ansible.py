@@ -248,10 +248,10 @@ def test_facts_are_what_the_checks_say(site: Controller, applied: Run) -> None:
     assert found["worst_destination"]["text"].startswith("to 127.0.0.1:8080 from 127.0.0.1: ")
     assert 0 <= found["worst_destination"]["percent"] < 0.1
     assert {f"check_{name}" for name in found["checks"]} == set(CHECKS)
-    assert found["checks"]["tcp_connections"] == {
-        "state": "OK",
-        "text": "TCP_CONNECTIONS OK - 2 connections, 2 ESTABLISHED",
-    }
+    connections = found["checks"]["tcp_connections"]
+    left = r"(, [123] TIME_WAIT)?"  # of a test before, for a minute
+    assert connections["state"] == "OK"
+    assert re.fullmatch(rf"TCP_CONNECTIONS OK - [2345] connections, 2 ESTABLISHED{left}", connections["text"])
     assert {one.split()[1] for one in files(site.host, STATE).values()} == {f"{USER}:{USER}"}
 
 
