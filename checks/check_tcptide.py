@@ -4,12 +4,13 @@ from argparse import Namespace
 from collections.abc import Iterator
 from itertools import pairwise
 from math import inf
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from tcptide import statefiles
 from tcptide.errors import NoDataError
 from tcptide.findings import Severity
 from tcptide.model import Finding, Point, Report
+from tcptide.record import NamedTuple
 from tcptide.store import Reader
 from tcptide.text import duration, percent, plural
 from tcptide.trends import GAP_INTERVALS

@@ -8,7 +8,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from tcptide import alarm, config, history, privacy, snapshot, statefiles, trends
 from tcptide.clock import SYSTEM, Clock
@@ -19,6 +19,7 @@ from tcptide.kernel.procfs import ProcFs
 from tcptide.kernel.sockdiag import SocketFilter
 from tcptide.model import Look, Point, Rates
 from tcptide.outlook import Outlook, current
+from tcptide.record import NamedTuple
 from tcptide.sampler import take_filtered, take_sample
 from tcptide.series import COUNTERS, point_of
 from tcptide.store import Reader

@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from tcptide import advice
 from tcptide.model import Sample
+from tcptide.record import NamedTuple
 
 from .nagios import Performance
 from .ranges import STATES, UNKNOWN, Breach, Outcome, Thresholds, digits, written

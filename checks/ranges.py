@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from tcptide import levels
 from tcptide.config import Config, check_range
 from tcptide.errors import ConfigError
 from tcptide.findings import EXPLAINS
 from tcptide.model import Finding
+from tcptide.record import NamedTuple
 from tcptide.text import duration, number, percent
 
 from .nagios import Range

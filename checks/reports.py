@@ -1,10 +1,10 @@
 """What check_tcptide says of the reports that were made, and of their mail: pure, from the ledger's rows."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from tcptide.findings import Severity
 from tcptide.model import Finding, Report
+from tcptide.record import NamedTuple
 from tcptide.text import duration, one_line, plural
 
 from .spec import Metric, Phrase

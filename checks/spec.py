@@ -4,12 +4,13 @@ A CheckSpec is the only source of the parser, of the help and of whatever else n
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from tcptide import levels
 from tcptide.findings import Severity
 from tcptide.model import Finding, Forecast
 from tcptide.outlook import masked_resource
+from tcptide.record import NamedTuple
 from tcptide.saying import limit, time_left
 
 

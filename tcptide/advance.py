@@ -4,7 +4,6 @@ import json
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from tcptide import codec, outlook, privacy
 from tcptide.config import Config
@@ -13,6 +12,7 @@ from tcptide.lookout import VERSION, Change, Lookout
 from tcptide.model import Point, Sample, Verdict
 from tcptide.observation import Observation, observe
 from tcptide.outlook import Outlook
+from tcptide.record import NamedTuple
 from tcptide.statefiles import StateError
 from tcptide.store import Reader
 from tcptide.writer import Writer

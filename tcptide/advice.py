@@ -4,10 +4,10 @@ Nothing of it is ever done by itself. `find` is that of tcptide.findings, the se
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from tcptide.findings import find
 from tcptide.model import Finding
+from tcptide.record import NamedTuple
 from tcptide.text import duration, number, percent
 from tcptide.words import WORDS
 

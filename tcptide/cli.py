@@ -6,12 +6,13 @@ Exit status: 0 done, 1 failed, 2 called or configured wrongly. An error is one l
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tcptide import __version__, alarm, config, statefiles
 from tcptide.clock import SYSTEM, Clock
 from tcptide.config import Config
 from tcptide.errors import ConfigError, StoreError
+from tcptide.record import NamedTuple
 from tcptide.text import one_line
 
 if TYPE_CHECKING:

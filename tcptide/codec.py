@@ -6,7 +6,7 @@ begins with a checksum of their names.
 
 import json
 import zlib
-from typing import Any, NamedTuple
+from typing import Any
 
 from tcptide.errors import StoreError
 from tcptide.model import (
@@ -21,6 +21,7 @@ from tcptide.model import (
     Sample,
     TcpInfo,
 )
+from tcptide.record import NamedTuple
 
 _TYPES = (Sample, Origin, Limits, Ports, Destination, Listener, Holder, Lingering, TcpInfo)
 _SHAPE = zlib.crc32(";".join(",".join(kind._fields) for kind in _TYPES).encode())

@@ -6,11 +6,12 @@ silently ignored is worse than none. Without a file everything has its default, 
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from tcptide import mail
 from tcptide.errors import ConfigError
 from tcptide.mail import Mail
+from tcptide.record import NamedTuple
 from tcptide.values import absolute_path, boolean, number, one_of, whole_number
 from tcptide.values import text as one_line
 

@@ -6,12 +6,12 @@ import pwd
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 from tcptide import statefiles
 from tcptide.clock import Clock
 from tcptide.config import Config
 from tcptide.kernel.procfs import ProcFs
+from tcptide.record import NamedTuple
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 

@@ -1,11 +1,11 @@
 """What is wrong in a sample, as data: findings, which advice.render puts into words."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from tcptide import levels, usage
 from tcptide.model import Destination, Finding, Forecast, Limits, Listener, Ports, Rates, Sample
 from tcptide.outlook import ports_resource
+from tcptide.record import NamedTuple
 from tcptide.text import endpoint, within
 
 #: How bad a value is: (check without `check_`, metric, value) -> 0, 1 or 2. levels.severity knows the defaults.

@@ -5,7 +5,8 @@ configuration file or an option gives it a range.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from tcptide.record import NamedTuple
 
 
 class Levels(NamedTuple):

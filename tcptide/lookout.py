@@ -6,7 +6,7 @@ is the same as replaying them: what a row says depends on the rows alone.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from tcptide import levels, patterns
 from tcptide.detection.leaks import SlowLeak
@@ -17,6 +17,7 @@ from tcptide.model import ALARM_PATTERNS, Forecast, Leak, Verdict
 from tcptide.observation import Observation, Settled
 from tcptide.outlook import Outlook
 from tcptide.patterns import Detector
+from tcptide.record import NamedTuple
 from tcptide.resources import Resources
 
 #: Raised whenever the same rows would give another outlook.

@@ -1,8 +1,7 @@
 """The section [mail] of the configuration: to whom reports are mailed, and how."""
 
-from typing import NamedTuple
-
 from tcptide import values
+from tcptide.record import NamedTuple
 from tcptide.values import Address
 
 #: Where an SMTP server listens, by smtp_security.

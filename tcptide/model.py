@@ -5,7 +5,8 @@ they cost a check's cold start less than dataclasses and turn into JSON without 
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+
+from tcptide.record import NamedTuple
 
 #: The kernel's names (include/net/tcp_states.h), as `ss` counts them; BOUND is a bound-idle socket.
 STATES = (

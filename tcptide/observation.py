@@ -1,11 +1,12 @@
 """What a history row shows to whoever judges the history, whether it is new or read back; and what lasts."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from tcptide import outlook
 from tcptide.codec import Top
 from tcptide.model import NOT_CONNECTIONS, STATES, Point
+from tcptide.record import NamedTuple
 
 _STATES = tuple((state, state.lower()) for state in STATES if state not in NOT_CONNECTIONS)
 

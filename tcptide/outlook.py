@@ -7,11 +7,12 @@ checks and reports read the newest one. Only a check that can't read it judges t
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tcptide import levels
 from tcptide.errors import StoreError
 from tcptide.model import ALARM_PATTERNS, Destination, Forecast, Leak, Point, Verdict
+from tcptide.record import NamedTuple
 from tcptide.text import endpoint
 
 if TYPE_CHECKING:  # loaded by who looks ahead, which not every check does

@@ -7,9 +7,10 @@ of net/ipv4/inet_connection_sock.c.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from tcptide.model import Limits
+from tcptide.record import NamedTuple
 
 Key = TypeVar("Key", bound=Hashable)
 

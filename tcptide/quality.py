@@ -16,10 +16,10 @@ become more the median alone jumps, by any factor, and nothing is wrong.
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import ceil, sqrt
-from typing import NamedTuple
 
 from tcptide import levels
 from tcptide.model import Point, Rollup
+from tcptide.record import NamedTuple
 from tcptide.schema import QUARTER_SECONDS
 
 DAYS = 7

@@ -1,9 +1,9 @@
 """What a source gave, before it becomes a Sample; sock_diag and psutil both give it."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from tcptide.model import Holder, Lingering, Listener, Ports, TcpInfo
+from tcptide.record import NamedTuple
 
 #: How long a sample's lists get: what a person reads, not what a host has.
 TOP = 20

@@ -7,9 +7,9 @@ Documentation/networking/snmp_counter.rst.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from tcptide.model import NOT_CONNECTIONS, STATES, Point, Sample
+from tcptide.record import NamedTuple
 
 
 class Series(NamedTuple):

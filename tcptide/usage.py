@@ -4,10 +4,10 @@ None: a part of it was not seen, or there is nothing to take a share of.
 """
 
 from math import sqrt
-from typing import NamedTuple
 
 from tcptide import levels
 from tcptide.model import Listener, Rates, Sample
+from tcptide.record import NamedTuple
 
 _DEVIATIONS = 3.0  # a minute in a thousand is chance; a fleet has half a million of them a day
 

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+from tcptide.record import NamedTuple
 
 
 class Address(NamedTuple):

@@ -7,7 +7,8 @@ proxy with all clients behind it, or of whoever follows the advice.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from tcptide.record import NamedTuple
 
 
 class Words(NamedTuple):

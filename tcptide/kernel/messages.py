@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
 from struct import Struct, unpack_from
-from typing import NamedTuple
 
 from tcptide.errors import SourceError
+from tcptide.record import NamedTuple
 
 #: Offsets from the start of struct nlmsghdr.
 FAMILY, STATE, SPORT, EXPIRES, UID, INODE, ATTRIBUTES = 16, 17, 20, 68, 80, 84, 88

@@ -5,11 +5,11 @@ sock_diag by a factor of ten (12 us a socket) and shows neither backlogs nor cgr
 """
 
 import pwd
-from typing import NamedTuple
 
 from tcptide.errors import SourceError
 from tcptide.kernel.procfs import ProcFs, hashed_sockets, printable
 from tcptide.model import Holder
+from tcptide.record import NamedTuple
 
 _MAPPED = "::ffff:"
 

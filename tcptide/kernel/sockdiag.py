@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from struct import pack
-from typing import NamedTuple, Self
+from typing import Self
 
 from tcptide.errors import ConfigError
 from tcptide.kernel import bytecode, messages, netlink
 from tcptide.kernel.messages import STATE_NUMBERS, Entry
 from tcptide.kernel.tally import Tally, port_classes
 from tcptide.kernel.tcpinfo import TcpInfos
+from tcptide.record import NamedTuple
 
 TCPDIAG_GETSOCK = 18
 INET_DIAG_REQ_BYTECODE = 1

@@ -3,8 +3,8 @@
 import random
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+from tcptide.record import NamedTuple
 from tcptide.simulation.profile import DAY_SECONDS, DEFAULT, Profile
 from tcptide.text import endpoint
 

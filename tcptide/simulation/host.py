@@ -10,9 +10,9 @@ import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from tcptide.model import NOT_CONNECTIONS, Origin, Sample, TcpInfo
+from tcptide.record import NamedTuple
 from tcptide.simulation import looks
 from tcptide.simulation.events import INCIDENTS, Incident, Ordinary, ordinary, place
 from tcptide.simulation.looks import LEAKED

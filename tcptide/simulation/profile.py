@@ -4,9 +4,9 @@
 """
 
 import math
-from typing import NamedTuple
 
 from tcptide.model import Limits
+from tcptide.record import NamedTuple
 
 DAY_SECONDS = 86400
 
