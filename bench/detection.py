@@ -68,19 +68,20 @@ def judge(one: Series, sensitivity: str) -> Judged:
     began = time.perf_counter()
     answers = [judge.update(wall, states) for wall, states in one.samples]
     took = time.perf_counter() - began
-    names = [answer["class"] for answer in answers]
+    verdicts: list[dict[str, Any]] = [{"class": answer} if isinstance(answer, str) else answer for answer in answers]
+    names = [verdict["class"] for verdict in verdicts]
     excused = [False] * len(names)
     for incident in one.incidents:
         excused[incident.start : incident.over] = [True] * len(excused[incident.start : incident.over])
     usual = [number for number, is_excused in enumerate(excused) if not is_excused]
-    soon = [number for number in usual if (answers[number].get("ttl") or DAY_SECONDS * 2) <= DAY_SECONDS]
+    soon = [number for number in usual if (verdicts[number].get("ttl") or DAY_SECONDS * 2) <= DAY_SECONDS]
     return Judged(
         one.role,
         [_found(incident, names, one.interval_seconds) for incident in one.incidents if incident.kind],
         Counter(names[number] for number in _firsts(usual, names)),
         len(usual) * one.interval_seconds,
         sum(names[number] == "periodic" for number in usual) / max(1, len(usual)),
-        _guesses(one, answers),
+        _guesses(one, verdicts),
         len(soon) / max(1, len(usual)),
         took / len(names),
     )
@@ -109,16 +110,15 @@ def _firsts(usual: Iterable[int], names: Sequence[str]) -> Iterable[int]:
             last = number
 
 
-def _guesses(one: Series, answers: Sequence[dict[str, Any]]) -> list[Guess]:
+def _guesses(one: Series, verdicts: Sequence[dict[str, Any]]) -> list[Guess]:
     if one.reached is None or one.reached - one.onset < FEWEST_SAMPLES:
         return []
     found = []
     for way in WAYS:
         at = one.onset + int(way * (one.reached - one.onset))
         truth = one.samples[one.reached][0] - one.samples[at][0]
-        answer = answers[at]
         if truth > 0:
-            found.append(Guess(way, truth, answer.get("ttl"), answer.get("lo"), answer.get("hi")))
+            found.append(Guess(way, truth, *map(verdicts[at].get, ("ttl", "lo", "hi"))))
     return found
 
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from math import nan
 from typing import Any
 
-from tcptide.forecast import Tracker, forecast
+from tcptide.forecast import forecast
 from tcptide.model import Forecast
 from tcptide.patterns import Detector
+from tcptide.tracker import Tracker
 
 #: A forecast is made anew after this time, or when a leak begins or ends; meanwhile its times only pass.
 _FORECAST_SECONDS = 600.0
@@ -29,20 +30,21 @@ class Judge:
         self._made = 0.0
         self._leaking = False
 
-    def update(self, t: float, states: Mapping[str, float]) -> dict[str, Any]:
-        """The verdict on one sample."""
+    def update(self, t: float, states: Mapping[str, float]) -> str | dict[str, Any]:
+        """The verdict on one sample; only the class where no limit will be reached."""
+        t = float(t)
         verdict = self._detector.update(t, states)
         if not self._limit:
-            return {"class": verdict.pattern}
-        elapsed, self._before = t - self._before, t
+            return verdict.pattern
         leak = self._detector.leak
-        self._tracker.update(t, verdict.seen, elapsed_seconds=elapsed, leak=leak)
-        passed, leaking = t - self._made, leak is not None
-        if not 0 <= passed < _FORECAST_SECONDS or leaking != self._leaking:
+        self._tracker.update(t, verdict.seen, t - self._before, False, leak)
+        self._before = t
+        if (leak is None) is self._leaking or not self._made <= t < self._made + _FORECAST_SECONDS:
             self._forecast = forecast(self._tracker.trend("connections"), "connections", self._limit, t)
-            self._made, self._leaking, passed = t, leaking, 0.0
+            self._made, self._leaking = t, leak is not None
         if self._forecast.seconds is None:
-            return {"class": verdict.pattern, "ttl": None, "lo": None, "hi": None}
+            return verdict.pattern
+        passed = t - self._made
         left = [None if each is None else max(0.0, each - passed) for each in self._forecast[1:4]]
         return {"class": verdict.pattern, **dict(zip(("ttl", "lo", "hi"), left, strict=True))}
 

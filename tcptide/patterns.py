@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tcptide.detection.coarse import Coarse
 
 #: Raise it with every change that makes the same samples give another verdict.
-VERSION = "5"
+VERSION = "6"
 
 #: What a change must be, as a share of what `quiet` asks for.
 FACTORS = {"quiet": 1.0, "normal": 0.85, "eager": 0.7}
@@ -45,15 +45,14 @@ class Detector:
         self._begin(interval_seconds)
 
     def _begin(self, interval_seconds: float) -> None:
-        self.interval_seconds = interval_seconds
-        self._changes = _changes(interval_seconds, self._factor)
-        self._leaks = LeakFinder(interval_seconds, self._factor)
+        self.interval_seconds = float(interval_seconds)
+        self._changes = _changes(self.interval_seconds, self._factor)
+        self._leaks = LeakFinder(self.interval_seconds, self._factor)
 
     def update(
         self,
         wall_seconds: float,
         states: Mapping[str, float],
-        *,
         elapsed_seconds: float | None = None,
         restarted: bool = False,
         left_over: float = 0.0,
@@ -63,46 +62,48 @@ class Detector:
         elapsed_seconds: since the sample before, by a clock that nobody sets; None: as the wall clock says. restarted:
         another boot, or another network namespace of the same name. left_over: sockets that are known to have leaked.
         """
-        passed = self._passed(wall_seconds, elapsed_seconds, restarted)
-        self._leaked_samples -= 1
+        before, self._wall = self._wall, wall_seconds
+        passed: int | None = 1
+        if before is not None:
+            passed = self._pace.passed(wall_seconds - before if elapsed_seconds is None else elapsed_seconds, restarted)
+            if self._pace.interval_seconds != self.interval_seconds:
+                self._begin(self._pace.interval_seconds)
         leak = self._leaks.found
-        leaked = max(left_over, leak.sockets) if leak else left_over
-        if leaked > self._leaked or self._leaked_samples < 0:
-            self._leaked, self._leaked_samples = leaked, _LEAKED_SAMPLES
+        if leak is not None or left_over or self._leaked:
+            self._remember(max(left_over, leak.sockets) if leak else left_over)
         total = float(sum(states.values()))
         if not 0.0 <= total < inf:
             states = {state: count for state, count in states.items() if 0 <= count < inf}
             total = float(sum(states.values()))
         changes = self._changes
         name, level = changes.update(wall_seconds, passed, total, self._leaked), changes.level
-        elapsed = None if passed is None else passed * self.interval_seconds
-        was_down, self._down = self._down, changes.fell_from > 0
-        restarted = restarted or (was_down and not self._down)  # nobody there is who was before it fell
-        self.leak = self._leaks.update(wall_seconds, elapsed, states, event=changes.is_unusual(), restarted=restarted)
-        if self.leak is not None and self.leak.state == "ESTABLISHED" and total < changes.fell_from:
-            self.leak = None  # it only comes back
-        if name is None and self.leak is not None:
-            name, level = "slow_leak", max(0.0, total - self.leak.sockets)
+        elapsed = self.interval_seconds if passed == 1 else None if passed is None else passed * self.interval_seconds
+        if changes.fell_from:
+            self._down = True
+        elif self._down:
+            self._down, restarted = False, True  # nobody there is who was before it fell
+        leak = self._leaks.update(wall_seconds, elapsed, states, changes.is_unusual(), restarted)
+        if leak is not None and leak.state == "ESTABLISHED" and total < changes.fell_from:
+            leak = None  # it only comes back
+        self.leak = leak
+        if name is None and leak is not None:
+            name, level = "slow_leak", max(0.0, total - leak.sockets)
         if name is None:
-            self._pattern = changes.calm()
-            return Verdict(self._pattern, None, level, total, None, None)
+            name = self._pattern = changes.calm()
+            return Verdict(name, None, level, total, None, None)
         if name != self._pattern:
             if self._pattern in QUIET_PATTERNS or "slow_leak" in (name, self._pattern):
                 self._since = wall_seconds - (changes.samples - 1) * self.interval_seconds
             self._pattern = name
-        if name == "slow_leak" and self.leak is not None:
-            return Verdict(name, self.leak.since, level, total, self.leak.state, None)
+        if name == "slow_leak" and leak is not None:
+            return Verdict(name, leak.since, level, total, leak.state, None)
         return Verdict(name, self._since, level, total, None, None)
 
-    def _passed(self, wall_seconds: float, elapsed_seconds: float | None, restarted: bool) -> int | None:
-        """Intervals since the sample before; None for a gap or a clock that was set."""
-        before, self._wall = self._wall, wall_seconds
-        if before is None:
-            return 1
-        passed = self._pace.passed(wall_seconds - before if elapsed_seconds is None else elapsed_seconds, restarted)
-        if self._pace.interval_seconds != self.interval_seconds:
-            self._begin(self._pace.interval_seconds)
-        return passed
+    def _remember(self, leaked: float) -> None:
+        """How much was left over lately, at most."""
+        self._leaked_samples -= 1
+        if leaked > self._leaked or self._leaked_samples < 0:
+            self._leaked, self._leaked_samples = leaked, _LEAKED_SAMPLES
 
     def dump(self) -> dict[str, Any]:
         """What load needs to go on, as JSON."""

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from tcptide.detection.leaks import SlowLeak
-from tcptide.forecast import Tracker, Trend, forecast
+from tcptide.forecast import Trend, forecast
 from tcptide.model import Forecast
 from tcptide.observation import Observation, Settled
 from tcptide.outlook import LEAKING, PRESSING_SECONDS, REACH_SECONDS, RESOURCES, USED_SHARE, Pressing
+from tcptide.tracker import Tracker
 
 #: What has a limit is watched from this fill on; connections, whose limit only a check may know, always.
 WATCHED_SHARE = 0.01

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tcptide.detection.days import DAY_SECONDS, Days
+from tcptide.detection.recurrence import DAY_SECONDS, Days
 from tests.series import DAY_SAMPLES, HOUR_SAMPLES, START, Watch, first, told, usual, watch
 
 NIGHT = 2 * HOUR_SAMPLES  # when the job begins

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import pytest
 
 from tcptide.detection.leaks import SlowLeak
-from tcptide.forecast import Tracker, Trend, forecast
+from tcptide.forecast import Trend, forecast
 from tcptide.model import Forecast
+from tcptide.tracker import Tracker
 from tests.series import DAY_SAMPLES, HOUR_SAMPLES, MINUTE, START, days, usual
 
 PORTS = 28_231

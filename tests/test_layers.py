@@ -30,7 +30,14 @@ TYPES = {"tcptide.errors", "tcptide.model", "tcptide.record"}
 TABLES = TYPES | {"tcptide.series", "tcptide.schema", "tcptide.levels", "tcptide.text"}
 ANALYSIS = TABLES | {"tcptide.usage", "tcptide.findings", "tcptide.outlook"}
 JUDGED = TABLES | {
-    *("tcptide.codec", "tcptide.outlook", "tcptide.observation", "tcptide.growth", "tcptide.resources"),
+    *(
+        "tcptide.codec",
+        "tcptide.outlook",
+        "tcptide.observation",
+        "tcptide.growth",
+        "tcptide.resources",
+        "tcptide.tracker",
+    ),
     *("tcptide.forecast", "tcptide.detection.leaks", "tcptide.patterns", "tcptide.detection.survival"),
 }
 STATE = TABLES | {
@@ -62,7 +69,9 @@ MAY_IMPORT = {
     "tcptide.advice": ANALYSIS | {"tcptide.words"},
     "tcptide.quality": TABLES,
     "tcptide.history_findings": ANALYSIS | {"tcptide.far", "tcptide.quality"},
-    "tcptide.forecast": TYPES | {f"tcptide.detection.{name}" for name in ("leaks", "pace", "ramps")},
+    "tcptide.forecast": TYPES,
+    "tcptide.tracker": TYPES
+    | {"tcptide.forecast", *(f"tcptide.detection.{name}" for name in ("leaks", "pace", "ramps"))},
     "tcptide.outlook": TABLES | {"tcptide.forecast"},
     "tcptide.observation": TABLES | {"tcptide.codec", "tcptide.outlook"},
     "tcptide.growth": TYPES | {"tcptide.codec"},
@@ -174,6 +183,12 @@ def test_layers_of_the_core(file: str) -> None:
 def test_kernel_stands_on_types_alone(file: str) -> None:
     of_core = {name for name in imported(file) if name.startswith("tcptide.")}
     assert {name for name in of_core if not name.startswith("tcptide.kernel")} <= KERNEL_MAY_IMPORT
+
+
+@pytest.mark.parametrize("file", [*CORE, *CHECKS])
+def test_a_check_makes_its_types_fast(file: str) -> None:
+    names = [alias.name for node in ast.walk(parsed(file)) if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert "NamedTuple" not in names or "tcptide.record" in imported(file) or file == "tcptide/record.py"
 
 
 PURE_FILES = [

@@ -7,8 +7,9 @@ by how the days differ so far; a sample that one of them explains is no news.
 from math import log
 from typing import Any
 
-from tcptide.detection.days import Days
-from tcptide.detection.event import LEAK_OVER, median
+from tcptide.detection.event import LEAK_OVER
+from tcptide.detection.recurrence import Days
+from tcptide.detection.steps import median
 
 _DAYS_BACK = (1, 2, 7)
 _LEVEL = 18  # samples that tell how two days differ

@@ -1,16 +1,12 @@
 """A sudden change that goes on, and what to call it."""
 
 from collections import deque
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Self
 
-#: An event that lasts for so many samples is the new level.
-LASTS_SAMPLES = 56
-_SPIKE = 4  # samples at most
+from tcptide.detection.steps import median
 
-#: A change between these is one that load alone makes within minutes.
-SLOW_UP, SLOW_DOWN = 1.9, 0.5
+_SPIKE = 4  # samples at most
 
 #: An outage leaves less than this share. A flood multiplies, by less if it ramps up: no single step has most of it.
 _OUTAGE_RATIO = 0.3
@@ -24,13 +20,6 @@ LEAK_OVER = 1.25
 
 #: Back is within so many usual deviations, or this share, of the level before.
 _BACK_SCALES, _BACK_RATIO = 3.0, 0.15
-
-
-def median(values: Sequence[float]) -> float:
-    """The median of at least one value."""
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return (ordered[half] + ordered[~half]) * 0.5
 
 
 class Event:

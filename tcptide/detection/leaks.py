@@ -8,9 +8,11 @@ when half of what has piled up is gone, or when it is no longer seen to grow.
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from math import inf
+from typing import Any
 
 from tcptide.detection.onsets import Base, Follower, Kind, Onset
+from tcptide.record import NamedTuple
 
 BLOCK_SAMPLES = 10
 BLOCK_SECONDS = (60.0, 600.0)  # at least and at most, but never less than two samples
@@ -36,6 +38,7 @@ KINDS = (
     Kind("CLOSE_WAIT", False, 0.0, 0.0, least_wander=0.001, threshold=7.0, least=3.0, share=0.015),
     Kind("ESTABLISHED", True, 0.9, 0.3, least_wander=0.02, threshold=7.0, least=5.0, share=0.13),
 )
+STATES = ("ESTABLISHED", "TIME_WAIT", "CLOSE_WAIT")
 #: What the constructor makes, and a dump needn't hold.
 _GIVEN = ("interval", "sensitivity", "span", "memory", "followers")
 
@@ -81,12 +84,12 @@ class LeakFinder:
 
     def __init__(self, interval_seconds: float, sensitivity: float = 1.0) -> None:
         """sensitivity: multiplies the evidence that is asked for, so less finds more."""
-        self.interval, self.sensitivity = interval_seconds, sensitivity
+        self.interval, self.sensitivity = float(interval_seconds), sensitivity
         least, most = BLOCK_SECONDS
         self.span = max(least, min(most, BLOCK_SAMPLES * interval_seconds), 2 * interval_seconds)
         self.memory = math.exp(-self.span / WANDER_SECONDS)
-        self.seconds, self.block = 0.0, 0
-        self.samples: list[list[float]] = []  # of this block
+        self.seconds, self.block, self.until = 0.0, 0, self.span  # now, this block and its end
+        self.samples: list[list[float]] = [[] for _ in STATES]  # of this block
         self.eventful = 0  # samples with another explanation, since the last block with enough others
         self.followers: list[Follower | None] = [None for _ in KINDS]
         self.origin = 0.0  # of the traffic's logarithm
@@ -102,7 +105,6 @@ class LeakFinder:
         wall_seconds: float,
         elapsed_seconds: float | None,
         states: Mapping[str, float],
-        *,
         event: bool = False,
         restarted: bool = False,
     ) -> SlowLeak | None:
@@ -111,29 +113,34 @@ class LeakFinder:
         elapsed_seconds: since the sample before; None or less than nothing: not known. event: this sample has another
         explanation. restarted: no connection of the sample before is left.
         """
-        known = elapsed_seconds is not None and 0 <= elapsed_seconds < math.inf
-        self.seconds += elapsed_seconds if elapsed_seconds is not None and known else self.interval
-        now = [states.get("ESTABLISHED", 0.0), states.get("TIME_WAIT", 0.0), states.get("CLOSE_WAIT", 0.0)]
+        if elapsed_seconds is None or not 0.0 <= elapsed_seconds < inf:
+            elapsed_seconds = self.interval
+        self.seconds += elapsed_seconds
         if restarted:
             self._end()
-        if self.seconds >= (self.block + 1) * self.span:
+        if self.seconds >= self.until:
             self._close()
             self.block = int(self.seconds // self.span)
+            self.until = (self.block + 1) * self.span
         if event:
             self.eventful += 1
         else:
-            self.samples.append(now)
-        if self.onset is not None and self.growth is not None:
-            self._follow(now, wall_seconds, self.onset, self.growth)
+            established, time_wait, close_wait = self.samples
+            established.append(states.get("ESTABLISHED", 0.0))
+            time_wait.append(states.get("TIME_WAIT", 0.0))
+            close_wait.append(states.get("CLOSE_WAIT", 0.0))
+        if self.onset is not None:
+            self._follow(states, wall_seconds, self.onset)
         return self.found
 
-    def _follow(self, now: list[float], wall_seconds: float, onset: Onset, growth: Growth) -> None:
+    def _follow(self, states: Mapping[str, float], wall_seconds: float, onset: Onset) -> None:
         """Look whether the leak is still there, and say how large it is."""
-        kind = KINDS[self.which or 0]
-        self.low = self.low + 1 if self._above(kind, onset.base, *map(_possible, now)) < KEPT * self.peak else 0
+        kind, growth = KINDS[self.which or 0], self.growth
+        now = [_possible(states.get(state, 0.0)) for state in STATES]
+        self.low = self.low + 1 if self._above(kind, onset.base, *now) < KEPT * self.peak else 0
         if self.low >= GONE_SAMPLES:
             self._end()
-        elif not self.low or self.found is None:
+        elif growth is not None and (not self.low or self.found is None):
             blocks = self.seconds / self.span
             since = wall_seconds - (blocks - onset.block) * self.span
             size = max(0.0, growth.size + growth.rate * (blocks - self.block - 1))
@@ -156,21 +163,23 @@ class LeakFinder:
 
     def _close(self) -> None:
         """Take a block in, if enough of it has no other explanation."""
-        samples, self.samples = self.samples, []
-        n = len(samples)
+        samples, self.samples = self.samples, [[] for _ in STATES]
+        n = len(samples[0])
         if n * 2 < min(BLOCK_SAMPLES, self.span / self.interval):
             return
         jumped, self.eventful = self.eventful * self.interval >= EVENT_SECONDS, 0
         keep = n - n // CUT
-        now = [_possible(sum(sorted(each)[:keep]) / keep) for each in zip(*samples, strict=True)]
-        onsets = [self._step(i, kind, n, jumped, *now) for i, kind in enumerate(KINDS)]
+        now = [_possible(sum(sorted(each)[:keep]) / keep) for each in samples]
+        onsets = (self._step_close_wait(n, jumped, *now), self._step_established(n, jumped, *now))
         if self.onset is not None and self.growth is not None and self.which is not None:
             kind, onset, base = KINDS[self.which], onsets[self.which], self.onset.base
             base = base._replace(drift=base.drift * self.memory)
             if onset is None:
                 self._end()
                 return
-            self.onset = onset._replace(base=base)
+            # Since when it grows is seen best when it is found: later the filter has learnt some of it.
+            # Since when it grows is seen best when it is found: what the filter learns hides it.
+            self.onset = onset = onset._replace(block=self.onset.block, base=base)
             size, follower = self._above(kind, base, *now), self.followers[self.which]
             error = math.sqrt((follower.wander if follower else 0.0) + 1e-4)
             error = 1 + error * (max(now[0] - size, 0.0) + OFFSET if kind.logarithm else 1.0)
@@ -193,39 +202,50 @@ class LeakFinder:
                 return
         self.agreed = 0
 
-    def _step(
-        self, i: int, kind: Kind, n: int, jumped: bool, established: float, time_wait: float, close_wait: float
+    def _step_close_wait(
+        self, n: int, jumped: bool, established: float, time_wait: float, close_wait: float
     ) -> Onset | None:
-        """Follow one state; since when it grows, by now."""
-        if kind.logarithm:
-            value, traffic = math.log(established + OFFSET), math.log(time_wait + OFFSET)
-        else:
-            value, traffic = close_wait, self.origin
-        follower = self.followers[i]
+        """Follow CLOSE_WAIT by a block of n samples; since when it grows, by now."""
+        follower = self.followers[0]
         if follower is None:
-            if not kind.logarithm and not close_wait:
+            if not close_wait:
                 return None  # as on most hosts for most of the time
-            wander, spread = 0.15 + 0.05 * close_wait, 1 + (close_wait + 1) / n
-            if kind.logarithm:
-                self.origin = traffic
-                unexplained = UNEXPLAINED / math.hypot(1, time_wait / TELLING)
-                share = established / (established + OFFSET)  # of a change in the count, in its logarithm
-                wander, spread = 0.01 + share * math.hypot(WANDER, unexplained), 1.0
-            follower = self.followers[i] = Follower(kind, self.memory, value, spread, wander)
+            spread, wander = 1 + (close_wait + 1) / n, 0.15 + 0.05 * close_wait
+            follower = self.followers[0] = Follower(KINDS[0], self.memory, close_wait, spread, wander)
+            follower.block = self.block
+        if jumped:
+            follower.jump(close_wait)
+        variance = (max(follower.base[0], 0.5 * close_wait, 0.0) + 0.5) / n
+        share = close_wait / (established + time_wait + OFFSET)
+        follower.step(self.block, close_wait, 0.0, variance, 1.0, self._learns(), share)
+        return follower.best(established + time_wait + close_wait)
+
+    def _step_established(
+        self, n: int, jumped: bool, established: float, time_wait: float, close_wait: float
+    ) -> Onset | None:
+        """Follow ESTABLISHED by a block of n samples; since when it grows, by now."""
+        much, shown = established + OFFSET, time_wait + OFFSET
+        value, traffic = math.log(much), math.log(shown)
+        follower = self.followers[1]
+        if follower is None:
+            self.origin = traffic
+            unexplained = UNEXPLAINED / math.hypot(1, time_wait / TELLING)
+            share = established / much  # of a change in the count, in its logarithm
+            wander = 0.01 + share * math.hypot(WANDER, unexplained)
+            follower = self.followers[1] = Follower(KINDS[1], self.memory, value, 1.0, wander)
             follower.block = self.block
         if jumped:
             follower.jump(value)
-        unit = 1.0
-        if kind.logarithm:  # of counts that vary as Poisson's do
-            usual = _exp(follower.base.at(traffic - self.origin))
-            unit = 1 / math.sqrt(max(established + OFFSET, 0.5 * usual) * usual)
-            variance = (established / (established + OFFSET) ** 2 + time_wait / (time_wait + OFFSET) ** 2) / n + 1e-6
-        else:
-            variance = (max(follower.base.level, 0.5 * close_wait, 0.0) + 0.5) / n
-        learn = self.onset is None and not self.agreed
-        share = round(close_wait / (established + time_wait + OFFSET), 4)
-        follower.step(self.block, value, traffic - self.origin, variance, unit, learn, share)
+        traffic -= self.origin
+        usual = _exp(follower.at(traffic))
+        unit = 1.0 / math.sqrt(max(much, 0.5 * usual) * usual)
+        variance = (established / (much * much) + time_wait / (shown * shown)) / n + 1e-6  # as Poisson's do
+        follower.step(self.block, value, traffic, variance, unit, self._learns(), 0.0)
         return follower.best(established + time_wait + close_wait)
+
+    def _learns(self) -> bool:
+        """Whether what is seen is usual."""
+        return self.onset is None and not self.agreed
 
     def dump(self) -> dict[str, Any]:
         """What load() needs, as JSON."""

@@ -7,22 +7,24 @@ far they wander is learned from second differences, which steady growth is not i
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
+
+from tcptide.record import NamedTuple
 
 GATE = 25.0  # squared standard deviations beyond which a block is set aside; a second one in a row is a new level
 GRACE_BLOCKS = 6.0  # after it blocks are taken as they come, or steep growth would be one new level after the other
 NEW_LEVEL = 0.5  # standard deviation of a new level, as a share of the old one
 FAR = 24  # blocks: the wander shows in second differences this far apart, and so does a day's swing
-STEADY = 600.0  # blocks over which the noise is learned
+STEADY = 300.0  # blocks over which the noise is learned
 NEAR_PRIOR, FAR_PRIOR = 20, 15  # blocks that the first guess of each counts for
 LEAST_NOISE = 0.3  # times what is expected of counts
 NORMAL_MEAN = 0.8  # the mean size of a standard normal number
 OUTSTANDING = 4.0  # times the mean size: more doesn't teach more
 APART = 1.5  # ages of neighbouring onsets
-YOUNG_BLOCKS, OLD_BLOCKS = 6.0, 220.0  # onsets younger are all kept, older are none
-LEAST_AGE = 4.0  # blocks before an onset is believed
+YOUNG_BLOCKS, OLD_BLOCKS = 4, 220  # onsets younger are all kept and not believed, older are none
+MANY = 12  # onsets: with no more, none need go for being near another one
 LEAST_EVIDENCE = 4.0  # standard deviations: with less it is none
-DIGITS = 6
+DIGITS = 1e6  # of a number that is kept: round() takes longer than all else that is done with it
 
 
 class Kind(NamedTuple):
@@ -82,7 +84,7 @@ class Follower:
         # Of the wander's variance, in second differences of neighbours and of blocks far apart; of the noise's 6.
         self.near_wander = 6 - 8 * memory + 2 * memory**2
         self.far_wander = 6 - 8 * memory**FAR + 2 * memory ** (2 * FAR)
-        self.base = Base(first, kind.slope, 0.0)
+        self.base = (first, kind.slope, 0.0)  # level, slope and drift, as in Base
         self.covariance = [spread**2, 0.0, 0.0, kind.slope_spread**2, 0.0, wander**2]  # ll ls ld ss sd dd
         self.wander, self.noise = wander**2, 1.0
         self.bank: list[_Candidate] = []
@@ -94,8 +96,13 @@ class Follower:
 
     def jump(self, value: float) -> None:
         """The level may be any other by now; `value` is seen."""
-        size = 1.0 if self.kind.logarithm else max(abs(self.base.level), abs(value)) + 1.0
+        size = 1.0 if self.kind.logarithm else max(abs(self.base[0]), abs(value)) + 1.0
         self.covariance[0] += (NEW_LEVEL * size) ** 2
+
+    def at(self, traffic: float) -> float:
+        """The value foreseen with so much traffic."""
+        level, slope, drift = self.base
+        return level + slope * traffic + drift
 
     def forget(self, base: Base | None) -> None:
         """No growth goes on; `base`, if known, is what it was without."""
@@ -119,7 +126,7 @@ class Follower:
         bank = self.bank
         if off * off > GATE * total and block > self.grace:
             self.outliers += 1
-            self.base, self.covariance = Base(level, slope, drift), [ll, ls, ld, ss, sd, dd]
+            self.base, self.covariance = (level, slope, drift), [ll, ls, ld, ss, sd, dd]
             if self.outliers == 2:
                 self.jump(value)
                 self.grace, self.outliers = block + GRACE_BLOCKS, 0
@@ -127,70 +134,81 @@ class Follower:
             return
         self.outliers = 0
         kl, ks, kd = hl / total, hs / total, hd / total
-        self.base = Base(level + kl * off, slope + ks * off, drift + kd * off)
+        level, slope = level + kl * off, slope + ks * off
+        self.base = (level, slope, drift + kd * off)
         self.covariance = [ll - kl * hl, ls - kl * hs, ld - kl * hd, ss - ks * hs, sd - ks * hd, dd - kd * hd]
         unit *= self.scale
-        bank.append((block, share, 0.0, 0.0, 0.0, 0.0, 0.0))
         precision = 1.0 / total
-        weight = off * precision
-        self.bank = [
-            (
-                since,
-                then,
-                on_level + kl * sign,
-                on_slope + ks * sign,
-                fade * on_drift + kd * sign,
-                score + sign * weight,
-                information + sign * sign * precision,
-            )
-            for since, then, on_level, on_slope, on_drift, score, information in bank
-            # The sign of growth by one, in what is off.
-            for sign in ((block - since) * unit - on_level - traffic * on_slope - fade * on_drift,)
-        ]
-        self._thin()
-        self._learn(round(value - self.base.level - self.base.slope * traffic, DIGITS), variance, learn)
+        weight, young = off * precision, block - YOUNG_BLOCKS
+        self.bank = []  # where growth since then doesn't stand out at all, a later onset tells as much (Page 1954)
+        for since, then, on_level, on_slope, on_drift, score, information in bank:
+            if score >= 0.0 and (since > young or score * score >= information):
+                # The sign of growth by one, in what is off.
+                sign = (block - since) * unit - on_level - traffic * on_slope - fade * on_drift
+                self.bank.append(
+                    (
+                        since,
+                        then,
+                        on_level + kl * sign,
+                        on_slope + ks * sign,
+                        fade * on_drift + kd * sign,
+                        score + sign * weight,
+                        information + sign * sign * precision,
+                    )
+                )
+        self.bank.append((block, share, 0.0, 0.0, 0.0, 0.0, 0.0))
+        if len(self.bank) > MANY or block - self.bank[0][0] > OLD_BLOCKS:
+            self._thin()
+        rest = value - level - slope * traffic
+        self._learn((DIGITS * rest + 0.5) // 1.0 / DIGITS, variance, learn)
 
     def _thin(self) -> None:
+        """Fewer onsets, the older the fewer."""
         bank, now = self.bank, self.block
         for i in range(len(bank) - 3, 0, -1):
-            if now - bank[i][0] > YOUNG_BLOCKS and now - bank[i - 1][0] < APART * (now - bank[i + 1][0]):
+            if now - bank[i][0] >= YOUNG_BLOCKS and now - bank[i - 1][0] < APART * (now - bank[i + 1][0]):
                 del bank[i]
         if now - bank[0][0] > OLD_BLOCKS:
             del bank[0]
 
     def _learn(self, rest: float, variance: float, learn: bool) -> None:
+        """How noisy blocks are and how far they wander; from every other one, since it takes as long as to foresee."""
         rests = self.rests
         rests.append(rest)
         self.seen += 1
-        if learn and len(rests) > 2:
-            near = self.near_wander
-            if not self.near:
-                self.near = NORMAL_MEAN * math.sqrt(6 * self.noise * variance + self.wander * near)
-                self.usual = variance
-            weight = max(1 / STEADY, 1 / (self.seen + NEAR_PRIOR))
-            size = abs(rests[-1] - 2 * rests[-2] + rests[-3])
-            self.near += weight * (min(size, OUTSTANDING * self.near) - self.near)
-            self.usual += weight * (variance - self.usual)
-            self.noise = max(LEAST_NOISE, ((self.near / NORMAL_MEAN) ** 2 - self.wander * near) / 6 / self.usual)
-        if learn and len(rests) > 2 * FAR:
+        if not learn or len(rests) <= 2 or self.seen % 2:
+            del rests[: -2 * FAR]
+            return
+        near = self.near_wander
+        if not self.near:
+            self.near = NORMAL_MEAN * math.sqrt(6 * self.noise * variance + self.wander * near)
+            self.usual = variance
+        weight = 1.0 / min(STEADY, 0.5 * self.seen + NEAR_PRIOR)
+        size, most = abs(rest - 2 * rests[-2] + rests[-3]), OUTSTANDING * self.near
+        self.near += weight * ((size if size < most else most) - self.near)
+        self.usual += weight * (variance - self.usual)
+        noise = ((self.near / NORMAL_MEAN) ** 2 - self.wander * near) / 6 / self.usual
+        self.noise = noise if noise > LEAST_NOISE else LEAST_NOISE
+        if len(rests) > 2 * FAR:
             far = self.far_wander
             self.far = self.far or NORMAL_MEAN * math.sqrt(6 * self.noise * variance + self.wander * far)
-            weight = max(1 / STEADY, 1 / (self.seen - 2 * FAR + FAR_PRIOR))
-            size = abs(rests[-1] - 2 * rests[-1 - FAR] + rests[-1 - 2 * FAR])
-            self.far += weight * (min(size, OUTSTANDING * self.far) - self.far)
-            wander = (self.far**2 - self.near**2) / NORMAL_MEAN**2 / far
-            self.wander = max(self.kind.least_wander**2, wander)
-        del rests[: -2 * FAR]
+            weight = 1.0 / min(STEADY, 0.5 * self.seen - FAR + FAR_PRIOR)
+            size, most = abs(rest - 2 * rests[-1 - FAR] + rests[0]), OUTSTANDING * self.far
+            self.far += weight * ((size if size < most else most) - self.far)
+            wander, least = (self.far**2 - self.near**2) / NORMAL_MEAN**2 / far, self.kind.least_wander**2
+            self.wander = wander if wander > least else least
+            del rests[0]
 
     def best(self, total: float) -> Onset | None:
         """The onset that explains most, of those with some evidence and since which enough has come together."""
         found, most, enough = None, LEAST_EVIDENCE**2, max(self.kind.least, self.kind.share * total) / self.scale
         for onset in self.bank:
+            age = self.block - onset[0]
+            if age < YOUNG_BLOCKS:
+                break
             score, information = onset[5], onset[6]
-            if score > 0.0 and score * score > most * information:
-                age = self.block - onset[0]
-                if age >= LEAST_AGE and score * age > enough * information:
-                    found, most = onset, score * score / information
+            if score > 0.0 and score * score > most * information and score * age > enough * information:
+                found, most = onset, score * score / information
         if found is None:
             return None
         block, share, on_level, on_slope, on_drift, score, information = found
@@ -207,5 +225,6 @@ class Follower:
         """Go on from a dump. Raises ValueError or TypeError for what isn't one."""
         keys = [key for key in vars(self) if key not in _GIVEN]
         vars(self).update(zip(keys, dumped, strict=True))
-        self.base = Base(*self.base)
+        level, slope, drift = self.base
+        self.base = (level, slope, drift)
         self.bank = [tuple(onset) for onset in self.bank]  # type: ignore[misc]  # JSON made lists of them

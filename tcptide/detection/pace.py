@@ -5,7 +5,7 @@ from math import inf
 from typing import Any
 
 #: Longer without a sample is a gap.
-GAP_INTERVALS = 3
+GAP_INTERVALS = 3.0
 _SHORT_INTERVALS = 0.5
 
 #: The same odd distance so many times in a row is another interval.
@@ -20,7 +20,7 @@ class Pace:
     """Counts samples in intervals."""
 
     def __init__(self, interval_seconds: float) -> None:
-        self.interval_seconds = interval_seconds
+        self.interval_seconds = float(interval_seconds)
         self._same = 0  # odd distances of one length, in a row
         self._rest = 0.0  # of an interval, that jitter has added up to
         self._recent: deque[float] = deque(maxlen=_RECENT)  # distances; what is no odd one is negative
@@ -32,8 +32,11 @@ class Pace:
             self._recent.append(-elapsed_seconds)
             self._same = 0
             due = intervals + self._rest
-            passed = int(due + 0.5) or 1
-            self._rest = due - passed if due > 0.5 else -0.5
+            if due < 1.5:
+                self._rest = due - 1.0 if due > 0.5 else -0.5
+                return 1
+            passed = int(due + 0.5)
+            self._rest = due - passed
             return passed
         if restarted or not 0 < elapsed_seconds < inf:
             self._same = 0

@@ -7,17 +7,19 @@ by any steady clock.
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable
 from operator import mul, sub
-from typing import Any, NamedTuple
+from typing import Any
 
-POINTS = (10, 24)  # a ramp is looked for in so few points of a resolution, and followed in so many
+from tcptide.record import NamedTuple
+
+WINDOWS = (10, 24)  # a ramp is looked for in so few points of a resolution, and followed in so many
 WIDER = 4  # points of one resolution make one of the next
+EVERY = 2  # points, a ramp is looked for: most of a window is in the next one as well
 WIDEST_SECONDS = 1200.0  # from a point to the next
 EVIDENCE = 8.0  # standard errors that a slope must stand out
 UNUSUAL = 6.0  # times the usual change in such a time
-USUAL_POINTS = 50  # over which what is usual is learnt
+USUAL_TIMES = 12  # what is usual is learnt over so many of them, and from a window whenever there is a wider point
 SHARE, LEAST = 0.05, 10.0  # of the value, and units, that a ramp must have risen
 HALF = (0.2, 0.75)  # of the rise lies in the first half
 ONE_STEP = 0.5  # of the rise, at most, is between two points
@@ -52,14 +54,49 @@ class Ramp(NamedTuple):
         return self.value + self.slope * (seconds - self.end)
 
 
+class _Resolution:
+    """The newest points of one resolution, and what is usual over its two windows."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.values: list[float] = []
+        self.taken = 0  # since the last break
+        self.usual = [0.0, 0.0]  # change
+        self.gates = [LEAST, LEAST]  # change that is worth a look
+
+    def clear(self) -> None:
+        """What comes next is not a continuation."""
+        self.times, self.values, self.taken = [], [], 0
+
+    def learn(self) -> None:
+        """What is usual; each now and then, since most of a window is in the next one as well."""
+        values, times = self.values, self.taken // WIDER
+        if times > USUAL_TIMES:
+            times = USUAL_TIMES
+        newest, n = values[-1] + values[-2], len(values)
+        few, many = WINDOWS
+        if n >= few:
+            usual = self.usual[0] = _followed(self.usual[0], newest - values[-few] - values[1 - few], times)
+            self.gates[0] = UNUSUAL * usual if UNUSUAL * usual > LEAST else LEAST
+        if n >= many:
+            usual = self.usual[1] = _followed(self.usual[1], newest - values[-many] - values[1 - many], times)
+            self.gates[1] = UNUSUAL * usual if UNUSUAL * usual > LEAST else LEAST
+
+    def dump(self) -> list[Any]:
+        """What load() needs, as JSON."""
+        return [self.times[-WINDOWS[1] :], self.values[-WINDOWS[1] :], self.taken, self.usual, self.gates]
+
+    def load(self, dumped: list[Any]) -> None:
+        """Go on from a dump. Raises ValueError or TypeError for what isn't one."""
+        self.times, self.values, self.taken, self.usual, self.gates = dumped
+
+
 class Ramps:
     """Looks for ramps in a series at several resolutions at once."""
 
     def __init__(self, interval_seconds: float) -> None:
-        levels = 1 + int(math.log(max(1.0, WIDEST_SECONDS / interval_seconds), WIDER))
-        self.points: list[list[list[float]]] = [[[], []] for _ in range(levels)]  # times and values
-        self.taken = [0] * levels  # since the last break
-        self.usual = [0.0] * (2 * levels)  # change over each window
+        wider = int(math.log(max(1.0, WIDEST_SECONDS / interval_seconds), WIDER))
+        self.resolutions = [_Resolution() for _ in range(1 + wider)]
         self.ramps: dict[str, Ramp] = {}  # by window
         self.onset: float | None = None  # of what rises now
         self.low = 0.0  # the value there
@@ -67,8 +104,8 @@ class Ramps:
 
     def clear(self) -> None:
         """What comes next is not a continuation."""
-        self.points = [[[], []] for _ in self.points]
-        self.taken = [0] * len(self.taken)
+        for resolution in self.resolutions:
+            resolution.clear()
         self.drop(lambda _: True)
 
     def drop(self, wrong: Callable[[Ramp], bool]) -> None:
@@ -92,51 +129,62 @@ class Ramps:
 
     def take(self, seconds: float, value: float, yesterday: Callable[[float, float], float | None]) -> None:
         """A sample; yesterday(start, end): how fast it rose then, a day before, if known."""
-        if self.ramps and (ramp := self.best()):
+        if self.ramps:
+            self._follow(seconds, value)
+        seconds = (10.0 * seconds + 0.5) // 1.0 / 10.0  # tenths() without a call
+        few, many = WINDOWS
+        window = 0
+        for resolution in self.resolutions:
+            times, values = resolution.times, resolution.values
+            times.append(seconds)
+            values.append(value)
+            taken = resolution.taken = resolution.taken + 1
+            if taken % EVERY and not self.ramps:
+                return
+            n = len(values)
+            if n >= few:
+                newest, (few_gate, many_gate) = value + values[-2], resolution.gates
+                if self.ramps or newest - values[-few] - values[1 - few] > 2.0 * few_gate:
+                    self._look(window, resolution, few, yesterday)
+                if self.onset is not None:  # as much of it as there is
+                    points = many
+                    if n < many or times[-many] < self.onset:
+                        points = max(few + 1, sum([each >= self.onset for each in times]))
+                    if n >= points:
+                        self._look(window + 1, resolution, points, yesterday)
+                elif n >= many and newest - values[-many] - values[1 - many] > 2.0 * many_gate:
+                    self._look(window + 1, resolution, many, yesterday)
+            if taken % WIDER:
+                return
+            if self.onset is None:
+                resolution.learn()
+            if n >= 2 * many:
+                del times[:-many], values[:-many]
+            seconds, value = tenths(sum(times[-WIDER:]) / WIDER), tenths(sum(values[-WIDER:]) / WIDER)
+            window += 2
+
+    def _follow(self, seconds: float, value: float) -> None:
+        """How far a sample is from the best ramp, which is over if it is too far."""
+        ramp = self.best()
+        if ramp is not None:
             away = value - ramp.at(seconds)
             self.lag += LAG_PACE * (away - self.lag)
             self.noise += NOISE_PACE * (min(abs(away - self.lag), 5 * self.noise + 5) - self.noise)
             if abs(self.lag) > max(LAGGING * self.noise, LAG_SHARE * ramp.slope * (ramp.end - ramp.start)):
                 self.drop(lambda each: each is ramp)
-        self._take(0, _tenths(seconds), value, yesterday)
-
-    def _take(
-        self, level: int, seconds: float, value: float, yesterday: Callable[[float, float], float | None]
-    ) -> None:
-        times, values = self.points[level]
-        times.append(seconds)
-        values.append(value)
-        few, many = POINTS
-        n = len(values)
-        if n > many:
-            del times[0], values[0]
-            n = many
-        taken = self.taken[level] = self.taken[level] + 1
-        if n >= few:
-            self._look(2 * level, times, values, n - few, yesterday)
-        if self.onset is not None:  # as much of it as there is
-            many = max(few + 1, n - bisect_left(times, self.onset))
-        if n >= many:
-            self._look(2 * level + 1, times, values, n - many, yesterday)
-        if taken % WIDER == 0 and level + 1 < len(self.points):
-            mean_time, mean = sum(times[-WIDER:]) / WIDER, sum(values[-WIDER:]) / WIDER
-            self._take(level + 1, _tenths(mean_time), _tenths(mean), yesterday)
 
     def _look(
         self,
         window: int,
-        times: list[float],
-        values: list[float],
-        first: int,
+        resolution: _Resolution,
+        points: int,
         yesterday: Callable[[float, float], float | None],
     ) -> None:
-        """Look for a ramp in the points from the first on."""
-        last = len(values) - 1
-        change = (values[last] + values[last - 1] - values[first] - values[first + 1]) * 0.5
-        usual = self.usual[window]
+        """Look for a ramp in the newest points."""
+        times, values = resolution.times[-points:], resolution.values[-points:]
+        change = (values[-1] + values[-2] - values[0] - values[1]) * 0.5
         ramp = None
-        if change > LEAST and change > UNUSUAL * usual and change > SHARE * values[last]:
-            times, values = times[first:], values[first:]
+        if change > resolution.gates[window % 2] and change > SHARE * values[-1]:
             ramp = line(times, values, times[-1] - (times[0] if self.onset is None else self.onset))
         if ramp is not None:
             before = yesterday(ramp.start, ramp.end)
@@ -149,27 +197,31 @@ class Ramps:
             self.ramps[str(window)] = ramp
             if self.onset is None:
                 self.onset, self.low, self.lag, self.noise = times[0], values[0], 0.0, 0.8 * ramp.noise
-            return
-        if self.ramps and self.ramps.pop(str(window), None) is not None and not self.ramps:
+        elif self.ramps.pop(str(window), None) is not None and not self.ramps:
             self.onset = None
-        taken = self.taken[window // 2]
-        size, most = abs(change), 3.0 * usual + LEAST
-        points = (taken if taken < USUAL_POINTS else USUAL_POINTS) if usual else 1
-        self.usual[window] = usual + ((size if size < most else most) - usual) / points
 
     def dump(self) -> list[Any]:
         """What load() needs, as JSON."""
-        return list(vars(self).values())
+        return [[each.dump() for each in self.resolutions], *list(vars(self).values())[1:]]
 
     def load(self, dumped: list[Any]) -> None:
         """Go on from a dump. Raises ValueError, TypeError or AttributeError for what isn't one."""
-        vars(self).update(zip(vars(self), dumped, strict=True))
+        resolutions, *others = dumped
+        for resolution, each in zip(self.resolutions, resolutions, strict=True):
+            resolution.load(each)
+        vars(self).update(zip(list(vars(self))[1:], others, strict=True))
         self.ramps = {window: Ramp(*ramp) for window, ramp in self.ramps.items()}
 
 
-def _tenths(value: float) -> float:
+def _followed(usual: float, twice: float, times: int) -> float:
+    """What is usual after one more change, of which this is twice; one that stands out teaches less."""
+    size, most = abs(twice) * 0.5, 3.0 * usual + LEAST
+    return usual + ((size if size < most else most) - usual) / (times if usual else 1)
+
+
+def tenths(value: float) -> float:
     """Rounded, so that it is short as JSON; round() takes longer than all else that is done with a point."""
-    return (10 * value + 0.5) // 1 / 10
+    return (10.0 * value + 0.5) // 1.0 / 10.0
 
 
 def line(times: list[float], values: list[float], age: float) -> Ramp | None:

@@ -7,13 +7,15 @@ frozen, so that the way back is seen; after an hour's worth of samples the new l
 """
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import pairwise
 from math import log, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tcptide.detection.cycles import Cycle
-from tcptide.detection.days import DAY_SECONDS, Days
-from tcptide.detection.event import LASTS_SAMPLES, SLOW_DOWN, SLOW_UP, Event, median
+from tcptide.detection.recurrence import DAY_SECONDS, Cycle, Days
+
+if TYPE_CHECKING:  # few rows begin an event, and every check that adds a row loads this module
+    from tcptide.detection.event import Event
 
 BEFORE = 15  # samples that make the level before
 FEWEST = 8  # with fewer nothing is said
@@ -23,12 +25,19 @@ WIDTHS = ((1, 6.0, 0.0), (2, 5.0, 3.0), (3, 4.5, 3.0), (6, 3.8, 1.5))
 #: The same for the widest, where each must show this share of the change. It has its own usual deviation.
 LONG, LONG_OFF, LONG_SHARE = 12, 5.0, 0.5
 LONG_FROM = 60  # samples of experience
+KEPT = BEFORE + LONG  # samples
 
 #: A single jump and what follows it for so many samples; it is this many times the usual step.
 JUMP, JUMP_STEPS, JUMP_FROM = 6, 7.0, 20
-#: A change between SLOW_DOWN and SLOW_UP must have this share in one step of at least so many usual ones: otherwise it
-#: is only the load that goes up and down.
+_AFTER_JUMP, _BEFORE_JUMP = 1 - JUMP, -JUMP  # of the samples before the newest
+
+#: A change between these is one that load alone makes within minutes, unless this share of it is in one step of at
+#: least so many usual ones.
+SLOW_UP, SLOW_DOWN = 1.9, 0.5
 STEP_SHARE, STEP_TIMES = 0.5, 5.0
+
+#: A deviation that nobody is surprised by: so many times the usual one, and this share of the level.
+USUAL, LITTLE = 1.7, 0.03
 
 #: What chance does to a count, in square roots of it.
 CHANCE_UP, CHANCE_DOWN = 3.5, 4.0
@@ -42,13 +51,19 @@ GONE_RATIO = 0.35
 #: What grows within this time of a fall, up to the level before it, comes back.
 RECOVERS_SECONDS = 43200.0
 
+#: An event that lasts for so many samples is the new level.
+LASTS_SAMPLES = 56
+
 #: Within this time of a flood or an outage that lasted, the level before it is the usual one still.
 RECOVERY_SECONDS = 21600.0
 
 #: A spike comes back at the same time of day, give or take this.
 SPIKE_SECONDS = 300.0
 
-LEARN, LEARN_FIRST = 0.03, 1.5  # how fast the usual deviation follows, a sample; faster at first
+#: Neighbouring samples say nearly the same: in one of so many the widest is looked at, and is it learnt what is usual.
+LONG_EVERY, LEARN_EVERY = 6, 2
+
+LEARN, LEARN_FIRST = 0.04, 3.0  # how fast the usual deviation follows, each time; faster at first
 _LEARNT = LEARN_FIRST / LEARN - 5  # samples
 
 
@@ -65,8 +80,9 @@ class Steps:
         self.explained = False  # the sample is part of a burst on time
         self.cycle = Cycle()
         self.days = Days(interval_seconds)
-        self._reference: deque[float] = deque(maxlen=BEFORE + LONG)  # accepted samples
+        self._reference: list[float] = []  # accepted samples, of which the newest KEPT count
         self._deviation = self._long_deviation = self._step = 0.0  # running medians of what is usual
+        self._leap = 0.0  # a step of unusual size
         self._was: list[float] = []  # level and scale before the last event that became usual, and its number
         self._spikes: deque[tuple[float, float]] = deque(maxlen=40)  # when, and how high
         self._number = 0  # of the sample, by the time that passed
@@ -81,7 +97,7 @@ class Steps:
         """Whether something goes on, if only at this time of day, or has become usual and may still go back."""
         if self.event is not None or self.explained:
             return True
-        return self._may_go_back() and self.level is not None and not self._is_back(self.level)
+        return bool(self._was) and self._may_go_back() and self.level is not None and not self._is_back(self.level)
 
     def calm(self) -> str:
         """The pattern where no event has a name."""
@@ -96,15 +112,17 @@ class Steps:
         leaked: sockets that a leak has, or lately had, left over.
         """
         if passed is None:
-            self._reference.clear()
+            self._reference = []
             self.event = self.level = None
             self.cycle.lose()
-        self._number += passed or 1
-        if value >= self.fell_from or (self._number - self._fell) * self.interval_seconds > RECOVERS_SECONDS:
+            passed = 1
+        number = self._number = self._number + passed
+        if self.fell_from and (
+            value >= self.fell_from or (number - self._fell) * self.interval_seconds > RECOVERS_SECONDS
+        ):
             self.fell_from = 0.0
         self.days.feed(wall_seconds, value)
-        explained = self.explained = self.cycle.explains(self._number, value)
-        self.cycle.feed(self._number, value, self._scale_before)
+        explained = self.explained = self.cycle.take(number, value, self._scale_before)
         if explained:
             return None if self.event is None else self.event.name()
         if self.event is not None:
@@ -115,9 +133,9 @@ class Steps:
         return self._test(wall_seconds, value, leaked)
 
     def _scale(self, level: float, deviation: float | None = None) -> float:
-        """The usual deviation from a level: what was learnt, but at least chance, and 3 % that nobody cares about."""
-        usual = 1.7 * (self._deviation if deviation is None else deviation)
-        chance, little = sqrt(level + 1.0), 0.03 * level
+        """The usual deviation from a level: what was learnt, but at least chance, and what nobody cares about."""
+        usual = USUAL * (self._deviation if deviation is None else deviation)
+        chance, little = sqrt(level + 1.0), LITTLE * level
         least = chance if chance > little else little
         return usual if usual > least else least
 
@@ -126,31 +144,45 @@ class Steps:
         return self._scale(self._reference[-1]) if self._reference else 0.0
 
     def _test(self, wall_seconds: float, value: float, leaked: float) -> str | None:
-        samples = [*self._reference, value]
-        level = self.level = median(samples[-BEFORE - 1 : -1])
-        self._experience += 1
-        opened = None
-        if self._experience % 3 == 0 and len(samples) > BEFORE + LONG - 3:
-            opened = self._long(samples)
-        if opened is None and len(samples) > JUMP + 5 and self._experience > JUMP_FROM:
-            opened = self._jump(samples)
-        off, chance = abs(value - level), sqrt(level + 1.0)
-        if opened is None and off >= chance and off >= self._scale(level):
-            opened = self._short(samples, level)
+        reference, level = self._reference, self.level
+        experience = self._experience = self._experience + 1
+        if level is None or experience % LEARN_EVERY:
+            level = self.level = median(reference[-BEFORE:])
+        before = reference[-1]
+        change, chance, opened = value - level, sqrt(level + 1.0), None
+        off = abs(change)
+        if not experience % LONG_EVERY:
+            del reference[:-KEPT]
+            if len(reference) >= KEPT - 3:
+                opened = self._long([*reference, value])
+        if opened is None and abs(reference[_AFTER_JUMP] - reference[_BEFORE_JUMP]) > self._leap:
+            opened = self._jump([*reference, value])
+        if (
+            opened is None
+            and off >= chance
+            and off >= USUAL * self._deviation
+            and off >= LITTLE * level
+            and (change * (before - level) > 0.0 or value >= SLOW_UP * level)
+        ):
+            opened = self._short([*reference, value], level)
         if opened is None:
-            self._learn(off, abs(value - self._reference[-1]), 0.2 * chance)
-            self._reference.append(value)
+            if experience % LEARN_EVERY:
+                self._learn(off, abs(value - before), 0.2 * chance)
+            reference.append(value)
             return None
+        del reference[:-KEPT]
         new, level = opened
-        for _ in range(min(len(new) - 1, len(self._reference))):
-            self._reference.pop()
+        for _ in range(min(len(new) - 1, len(reference))):
+            reference.pop()
         seen = median(new)
         middle = (level + seen) / 2
         for _ in range(LONG - len(new)):
-            if len(self._reference) <= FEWEST or (self._reference[-1] - middle) * (seen - level) <= 0:
+            if len(reference) <= FEWEST or (reference[-1] - middle) * (seen - level) <= 0:
                 break
-            new = [self._reference.pop(), *new]
-        before = self._reference[-1] if self._reference else level
+            new = [reference.pop(), *new]
+        before = reference[-1] if reference else level
+        from tcptide.detection.event import Event
+
         event = Event(level, self._scale(level), before, new, self._number, self.interval_seconds < 150)
         event.leaked = leaked
         event.recovery = self._is_recovery(level, seen) or event.is_leak_over(seen)
@@ -165,7 +197,7 @@ class Steps:
         old, new = samples[-BEFORE - LONG : -LONG], samples[-LONG:]
         level, seen = median(old), median(new)
         change = seen - level
-        off = change if change > 0 else max(-change, level * log((level + 1) / (seen + 1)))
+        off = change if change > 0.0 else max(-change, level * log((level + 1) / (seen + 1)))
         if (
             self._experience > LONG_FROM
             and off > self.factor * LONG_OFF * self._scale(level, self._long_deviation)
@@ -173,7 +205,7 @@ class Steps:
             and _all_beyond(new, level, LONG_SHARE * change)
         ):
             ahead = seen - _ahead(old, LONG)
-            if ahead * change > 0 and abs(ahead) > 0.5 * abs(change):
+            if ahead * change > 0.0 and abs(ahead) > 0.5 * abs(change):
                 return new, level
         pace = max(3 * LEARN, 2 * LEARN_FIRST / (self._experience + 5))
         self._long_deviation = _followed(self._long_deviation, abs(change), pace, 0.2 * sqrt(level + 1))
@@ -181,16 +213,16 @@ class Steps:
 
     def _jump(self, samples: list[float]) -> tuple[list[float], float] | None:
         """The same if one step of unusual size divides the newest samples from those before, and stays."""
-        step = samples[-JUMP] - samples[-JUMP - 1]
-        if abs(step) <= self.factor * JUMP_STEPS * self._step:
+        if self._experience <= JUMP_FROM or len(samples) <= JUMP + 5:
             return None
+        step = samples[-JUMP] - samples[-JUMP - 1]
         old, new = samples[-JUMP - 5 : -JUMP], samples[-JUMP:]
         level, seen = median(old), median(new)
         change = seen - level
-        apart = min(new) > max(old) if change > 0 else max(new) < min(old)
+        apart = min(new) > max(old) if change > 0.0 else max(new) < min(old)
         if (
             apart
-            and change * step > 0
+            and change * step > 0.0
             and abs(change) > 0.7 * abs(step)
             and self._matters(level, seen)
             and _all_beyond(new, level, 0.5 * change)
@@ -203,20 +235,23 @@ class Steps:
         for width, far, each in WIDTHS:
             if (width == 1 and samples[-1] < SLOW_UP * usual) or (width == 2 and samples[-1] > SLOW_DOWN * usual):
                 continue
-            old, new = samples[-width - BEFORE : -width], samples[-width:]
+            new = samples[-width:]
+            if min(new) <= usual <= max(new):
+                continue
+            old = samples[-width - BEFORE : -width]
             if len(old) < FEWEST:
                 return None
             level, seen = median(old), median(new)
             change, scale = seen - level, self._scale(level)
-            if not _all_beyond(new, level, each * scale if change > 0 else -each * scale):
+            if not _all_beyond(new, level, each * scale if change > 0.0 else -each * scale):
                 continue
-            if (width == 2 and max(new) > GONE_RATIO * level) or (width == 3 and change < 0 and seen > 0.3 * level):
+            if (width == 2 and max(new) > GONE_RATIO * level) or (width == 3 and change < 0.0 and seen > 0.3 * level):
                 continue
             ahead = seen - _ahead(old, width)
-            if ahead * change <= 0:
+            if ahead * change <= 0.0:
                 continue
             off = min(abs(change), abs(ahead))
-            if change < 0:
+            if change < 0.0:
                 least = max(0.0, min(level, seen - ahead))
                 off = max(off, least * log((least + 1) / (seen + 1)))
             if off <= self.factor * far * scale or not self._matters(level, seen):
@@ -224,7 +259,9 @@ class Steps:
             if SLOW_DOWN * level < seen < SLOW_UP * level:
                 tail = samples[-width - 2 :]
                 steps = [after - before for before, after in pairwise(tail)]
-                if (max(steps) if change > 0 else -min(steps)) < max(STEP_SHARE * abs(change), STEP_TIMES * self._step):
+                if (max(steps) if change > 0.0 else -min(steps)) < max(
+                    STEP_SHARE * abs(change), STEP_TIMES * self._step
+                ):
                     continue
             return new, level
         return None
@@ -266,8 +303,9 @@ class Steps:
         pace = LEARN if self._experience > _LEARNT else LEARN_FIRST / (self._experience + 5)
         self._deviation = _followed(self._deviation, deviation, pace, least)
         self._step = _followed(self._step, step, pace, least)
+        self._leap = self.factor * JUMP_STEPS * self._step
 
-    def _go_on(self, event: Event, wall_seconds: float, value: float) -> str | None:
+    def _go_on(self, event: "Event", wall_seconds: float, value: float) -> str | None:
         recovered = self._is_recovery(event.level, value)
         if recovered:
             event.usual = event.recovery = True
@@ -286,9 +324,8 @@ class Steps:
             self._was = [event.level, event.scale, self._number] if extreme else [] if back else self._was
             if not event.up:
                 self.fell_from, self._fell = event.level, self._number
-            self.event = None
-            self._reference.clear()
-            self._reference.extend(event.last)
+            self.event, self.level = None, median(event.last)
+            self._reference = list(event.last)
             name = None
         return name
 
@@ -299,7 +336,7 @@ class Steps:
             "event": self.event and self.event.dump(),
             "cycle": self.cycle.dump(),
             "days": self.days.dump(),
-            "reference": list(self._reference),
+            "reference": self._reference[-KEPT:],
             "usual": [self._deviation, self._long_deviation, self._step],
             "fell": [self.fell_from, self._fell],
             "was": self._was,
@@ -311,15 +348,26 @@ class Steps:
     def load(self, dumped: dict[str, Any]) -> None:
         """Go on from a dump."""
         self.level = dumped["level"]
-        self.event = dumped["event"] and Event.load(dumped["event"])
+        if dumped["event"]:
+            from tcptide.detection.event import Event
+
+            self.event = Event.load(dumped["event"])
         self.cycle.load(dumped["cycle"])
         self.days.load(dumped["days"])
         self._reference.extend(dumped["reference"])
         self._deviation, self._long_deviation, self._step = dumped["usual"]
+        self._leap = self.factor * JUMP_STEPS * self._step
         self.fell_from, self._fell = dumped["fell"]
         self._was = dumped["was"]
         self._spikes.extend((wall, height) for wall, height in dumped["spikes"])
         self._number, self._experience = dumped["number"], dumped["experience"]
+
+
+def median(values: Sequence[float]) -> float:
+    """The median of at least one value."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return (ordered[half] + ordered[~half]) * 0.5
 
 
 def _followed(usual: float, seen: float, pace: float, least: float) -> float:
@@ -339,4 +387,4 @@ def _ahead(old: list[float], width: int) -> float:
 
 
 def _all_beyond(values: list[float], level: float, change: float) -> bool:
-    return min(values) - level > change if change > 0 else max(values) - level < change if change else True
+    return min(values) - level > change if change > 0.0 else max(values) - level < change if change else True

@@ -8,14 +8,13 @@ older are left over. They are a leak when they become more, again and again.
 No socket is remembered, only ages. Time is counted in rows, so the interval between two may be any.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from math import sqrt
-from operator import neg
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from tcptide.lingering import ranks
 from tcptide.model import Leak, Lingering
+from tcptide.record import NamedTuple
 
 #: So many must have come while this was watching. An idle connection may be wanted, so more of those.
 MINIMUM_SOCKETS = {"CLOSE_WAIT": 5, "ESTABLISHED": 10}
@@ -68,7 +67,7 @@ class _Ages(NamedTuple):
 
     def older_than(self, age: float) -> int:
         """How many are at least that old; about so many, for more than four."""
-        index = bisect_right(self.ages, -age, key=neg)
+        index = sum(each >= age for each in self.ages)
         kept = ranks(self.sockets)
         if index == 0 or index == len(kept):
             return kept[index - 1] if index else 0
@@ -78,7 +77,7 @@ class _Ages(NamedTuple):
     def age_of(self, rank: int) -> float:
         """How old the so-many-th oldest is; about so old, beyond the fourth."""
         kept = ranks(self.sockets)
-        index = bisect_left(kept, rank)
+        index = sum(each < rank for each in kept)
         if kept[index] == rank:
             return self.ages[index]
         share = (rank - kept[index - 1]) / (kept[index] - kept[index - 1])
