@@ -32,19 +32,24 @@ else:
 
     class _Type(type):
         def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
-            fields = tuple(body.get("__annotations__", ()))
+            body["__slots__"] = ()
+            if "__annotations__" not in body:  # the first of all, or one that only adds methods
+                return super().__new__(cls, name, bases, body)
+            fields = tuple(body["__annotations__"])
             while len(_getters) < len(fields):
                 _getters.append(_tuplegetter(len(_getters), f"Field number {len(_getters)}"))
             defaults = {field: body[field] for field in fields if field in body}
             if tuple(defaults) != fields[len(fields) - len(defaults) :]:
                 raise TypeError(f"{name}: a field without a default follows one with a default")
             body.update(zip(fields, _getters, strict=False))
-            body.update(__slots__=(), __match_args__=fields, _fields=fields, _field_defaults=defaults)
+            body.update(__match_args__=fields, _fields=fields, _field_defaults=defaults)
             body["__new__"] = _constructor(len(fields))
             return super().__new__(cls, name, bases, body)
 
     class NamedTuple(tuple, metaclass=_Type):
         """A tuple whose items have names; made of values in the fields' order, or by name."""
+
+        _fields, _field_defaults = (), {}
 
         @classmethod
         def _filled(cls, values: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:

@@ -95,6 +95,15 @@ def test_wrong_replacement_is_refused() -> None:
         one._replace(unit="s")
 
 
+def test_a_subclass_keeps_the_fields() -> None:
+    class Narrower(Ours):
+        def left(self) -> float:
+            return self.limit - self.used
+
+    one = Narrower(3, limit=4.0)
+    assert (one.left(), one._replace(used=1).left(), one) == (1.0, 3.0, (3, 4.0, "none"))
+
+
 def test_nothing_else_can_be_set() -> None:
     with pytest.raises(AttributeError):
         setattr(Ours(3, 4.0), "unit", "s")  # noqa: B010 (mypy knows that it can't be)
