@@ -178,7 +178,6 @@ class LeakFinder:
                 self._end()
                 return
             # Since when it grows is seen best when it is found: later the filter has learnt some of it.
-            # Since when it grows is seen best when it is found: what the filter learns hides it.
             self.onset = onset = onset._replace(block=self.onset.block, base=base)
             size, follower = self._above(kind, base, *now), self.followers[self.which]
             error = math.sqrt((follower.wander if follower else 0.0) + 1e-4)

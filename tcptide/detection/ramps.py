@@ -77,18 +77,19 @@ class _Resolution:
         few, many = WINDOWS
         if n >= few:
             usual = self.usual[0] = _followed(self.usual[0], newest - values[-few] - values[1 - few], times)
-            self.gates[0] = UNUSUAL * usual if UNUSUAL * usual > LEAST else LEAST
+            self.gates[0] = _gate(usual)
         if n >= many:
             usual = self.usual[1] = _followed(self.usual[1], newest - values[-many] - values[1 - many], times)
-            self.gates[1] = UNUSUAL * usual if UNUSUAL * usual > LEAST else LEAST
+            self.gates[1] = _gate(usual)
 
     def dump(self) -> list[Any]:
         """What load() needs, as JSON."""
-        return [self.times[-WINDOWS[1] :], self.values[-WINDOWS[1] :], self.taken, self.usual, self.gates]
+        return [self.times[-WINDOWS[1] :], self.values[-WINDOWS[1] :], self.taken, self.usual]
 
     def load(self, dumped: list[Any]) -> None:
         """Go on from a dump. Raises ValueError or TypeError for what isn't one."""
-        self.times, self.values, self.taken, self.usual, self.gates = dumped
+        self.times, self.values, self.taken, self.usual = dumped
+        self.gates = [_gate(usual) for usual in self.usual]
 
 
 class Ramps:
@@ -211,6 +212,12 @@ class Ramps:
             resolution.load(each)
         vars(self).update(zip(list(vars(self))[1:], others, strict=True))
         self.ramps = {window: Ramp(*ramp) for window, ramp in self.ramps.items()}
+
+
+def _gate(usual: float) -> float:
+    """The change that is worth a look."""
+    unusual = UNUSUAL * usual
+    return unusual if unusual > LEAST else LEAST
 
 
 def _followed(usual: float, twice: float, times: int) -> float:
